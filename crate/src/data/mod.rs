@@ -1,0 +1,1 @@
+//! Photos with a class each: from a folder, from the catalogue, or drawn.

@@ -1,0 +1,1 @@
+//! Photos to tensors: decode, resize as Pillow does, normalise as the backbone expects.

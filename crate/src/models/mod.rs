@@ -1,0 +1,59 @@
+//! Backbones: one file an architecture, layers named as torchvision names them.
+
+mod layers;
+mod mobilenet_v2;
+
+pub mod imagenet;
+
+pub use layers::{BatchNorm, Convolution, LayerInfo};
+pub use mobilenet_v2::MobileNetV2;
+
+use crate::Result;
+use crate::images::Preprocess;
+use candle_core::Tensor;
+
+/// What a backbone is, without its weights.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BackboneSpec {
+    /// The architecture's name, as torchvision writes it: `mobilenet_v2`.
+    pub name: &'static str,
+    /// How photos become its input: side, value range, mean and deviation.
+    pub preprocess: Preprocess,
+    /// How many features it gives a photo: 1280 for MobileNetV2.
+    pub features: usize,
+    /// How many classes its own head knows: 1000 for ImageNet.
+    pub classes: usize,
+    /// The last layer that still has rows and columns, `features.18` for MobileNetV2: where heat maps look.
+    pub last_convolution: &'static str,
+    /// Where its weights came from, by identity: part of every cache key.
+    pub weights: String,
+}
+
+/// A pretrained network that turns photos into features.
+///
+/// Every layer can be reached by its name in the weights file.
+pub trait Backbone: Send + Sync + 'static {
+    /// What it is: name, input, number of features.
+    fn spec(&self) -> &BackboneSpec;
+
+    /// `(N, 3, H, W)`, preprocessed as [`BackboneSpec::preprocess`] says, to features `(N, F)`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`](crate::Error::Shape) for any other shape.
+    fn features(&self, photos: &Tensor) -> Result<Tensor>;
+
+    /// Photos as in [`features`](Self::features) to logits of the backbone's own classes `(N, classes)`.
+    ///
+    /// # Errors
+    /// As for `features`; and where the weights have no head.
+    fn logits(&self, photos: &Tensor) -> Result<Tensor>;
+
+    /// The activations `(N, C, h, w)` of the layer `name`.
+    ///
+    /// # Errors
+    /// [`Error::Layer`](crate::Error::Layer), with the nearest name, where there is no such layer.
+    fn layer(&self, photos: &Tensor, name: &str) -> Result<Tensor>;
+
+    /// Its layers in order: name, kind and number of parameters.
+    fn layers(&self) -> Vec<LayerInfo>;
+}

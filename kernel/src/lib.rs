@@ -1,0 +1,1 @@
+//! The session over evcxr, and what the command line is made of.
