@@ -18,6 +18,7 @@ mod tests;
 
 use super::cpu::CpuLevel;
 use simd::{Rows, Simd, Tile};
+use std::ops::Range;
 
 /// Channels in a [`Block`].
 pub(super) const LANES: usize = 16;
@@ -144,7 +145,7 @@ impl Kernels {
     pub fn pointwise(
         self,
         by: &Packed,
-        blocks: std::ops::Range<usize>,
+        blocks: Range<usize>,
         pixels: usize,
         input: View<'_>,
         output: ViewMut<'_>,
@@ -159,17 +160,12 @@ impl Kernels {
                 let residual_at = |from: View<'_>| from.data.as_ptr().add(first * from.plane + from.first).cast();
                 let job = Tile {
                     input: input.data.as_ptr().add(input.first).cast(),
-                    run: LANES,
                     next_run: input.plane * LANES,
-                    inputs: by.inputs,
-                    weights: by.weights.as_ptr().add(first * by.inputs).cast(),
-                    bias: by.bias.as_ptr().add(first).cast(),
                     output: output.data.as_mut_ptr().add(first * output.plane + output.first).cast(),
                     output_plane: output.plane * LANES,
                     residual: residual.map_or(std::ptr::null(), residual_at),
                     residual_plane: residual.map_or(0, |from| from.plane * LANES),
-                    clamp: by.clamp,
-                    pool: false,
+                    ..by.tile(first)
                 };
                 at_level!(self.level, S => tiles::<S, LANES>(width, pixels, job));
             }
@@ -186,17 +182,11 @@ impl Kernels {
             unsafe {
                 let job = Tile {
                     input: input.data.as_ptr().add(input.first).cast(),
-                    run: LANES,
                     next_run: input.plane * LANES,
-                    inputs: by.inputs,
-                    weights: by.weights.as_ptr().add(first * by.inputs).cast(),
-                    bias: by.bias.as_ptr().add(first).cast(),
                     output: output.as_mut_ptr().add(first).cast(),
                     output_plane: LANES,
-                    residual: std::ptr::null(),
-                    residual_plane: 0,
-                    clamp: by.clamp,
                     pool: true,
+                    ..by.tile(first)
                 };
                 at_level!(self.level, S => tiles::<S, LANES>(width, pixels, job));
             }
@@ -209,7 +199,8 @@ impl Kernels {
     /// Row `y` of a 3x3 convolution of stride 2 over three channels: `width` pixels of all output blocks.
     pub fn stem_row(self, by: &Packed, photo: Framed<'_>, y: usize, width: usize, output: ViewMut<'_>) {
         assert_eq!(by.inputs, 27);
-        assert!(width > 0 && (2 * width + 1) * 3 <= photo.row && (2 * y + 3) * photo.row <= photo.data.len());
+        assert!(width > 0 && (2 * width + 1) * 3 <= photo.row);
+        assert!((2 * y + 3).checked_mul(photo.row).is_some_and(|end| end <= photo.data.len()));
         assert!(fits(output.data.len(), output.plane, by.bias.len(), output.first, width));
         for (first, panel) in by.panels(0..by.bias.len(), self) {
             // SAFETY: the asserts above; `panels` has checked weights and bias. The runs are three rows of three
@@ -219,15 +210,9 @@ impl Kernels {
                     input: photo.data.as_ptr().add(2 * y * photo.row),
                     run: 9,
                     next_run: photo.row,
-                    inputs: by.inputs,
-                    weights: by.weights.as_ptr().add(first * by.inputs).cast(),
-                    bias: by.bias.as_ptr().add(first).cast(),
                     output: output.data.as_mut_ptr().add(first * output.plane + output.first).cast(),
                     output_plane: output.plane * LANES,
-                    residual: std::ptr::null(),
-                    residual_plane: 0,
-                    clamp: by.clamp,
-                    pool: false,
+                    ..by.tile(first)
                 };
                 at_level!(self.level, S => tiles::<S, 6>(panel, width, job));
             }
@@ -243,7 +228,7 @@ impl Kernels {
         block: usize,
         input: Ring<'_>,
         zeros: &[Block],
-        rows: std::ops::Range<usize>,
+        rows: Range<usize>,
         output: &mut [Block],
     ) {
         let Ring { data, rows: ring, width, height } = input;
@@ -251,14 +236,13 @@ impl Kernels {
         assert!(ring.checked_mul(width).is_some_and(|len| len <= data.len()) && width <= zeros.len());
         let out_width = (width - 1) / by.stride + 1;
         assert!(rows.len().checked_mul(out_width).is_some_and(|len| len <= output.len()));
-        let weights = &by.weights[block * 10..][..10];
         let job = Rows {
             input: data.as_ptr().cast(),
             ring,
             zeros: zeros.as_ptr().cast(),
             height,
             width,
-            weights: weights.as_ptr().cast(),
+            weights: by.weights[block * 10..][..10].as_ptr().cast(),
             output: output.as_mut_ptr().cast(),
             rows: (rows.start, rows.end),
             clamp: by.clamp,
@@ -277,12 +261,31 @@ impl Kernels {
 
 impl Packed {
     /// The panels that make up the output blocks `blocks`: first block and width of each.
-    fn panels(&self, blocks: std::ops::Range<usize>, kernels: Kernels) -> impl Iterator<Item = (usize, usize)> {
-        assert!(self.panel == kernels.panel() && blocks.start % self.panel == 0 && blocks.end <= self.bias.len());
-        assert!(blocks.end == self.bias.len() || blocks.end % self.panel == 0);
+    fn panels(&self, blocks: Range<usize>, kernels: Kernels) -> impl Iterator<Item = (usize, usize)> {
+        let (Range { start, end }, panel) = (blocks, self.panel);
+        assert!(panel == kernels.panel() && start.is_multiple_of(panel) && end <= self.bias.len());
+        assert!(end == self.bias.len() || end.is_multiple_of(panel));
         assert_eq!(self.weights.len(), self.bias.len() * self.inputs);
-        let (end, panel) = (blocks.end, self.panel);
-        blocks.step_by(panel).map(move |first| (first, panel.min(end - first)))
+        (start..end).step_by(panel).map(move |first| (first, panel.min(end - first)))
+    }
+
+    /// What all tiles of the panel that begins at block `first` share; input and output are still to be set.
+    fn tile(&self, first: usize) -> Tile {
+        Tile {
+            input: std::ptr::null(),
+            run: LANES,
+            next_run: 0,
+            inputs: self.inputs,
+            // Wider panels before it have as many blocks in all as narrower ones would.
+            weights: self.weights[first * self.inputs..].as_ptr().cast(),
+            bias: self.bias[first..].as_ptr().cast(),
+            output: std::ptr::null_mut(),
+            output_plane: 0,
+            residual: std::ptr::null(),
+            residual_plane: 0,
+            clamp: self.clamp,
+            pool: false,
+        }
     }
 }
 

@@ -80,13 +80,13 @@ pub(super) unsafe fn tile<S: Simd, const R: usize, const V: usize, const PIXEL: 
             let run = left.min(job.run);
             for i in 0..run {
                 let mut w = [S::splat(0.0); V];
-                for v in 0..V {
-                    w[v] = S::load(weights.add(v * S::WIDTH));
+                for (v, w) in w.iter_mut().enumerate() {
+                    *w = S::load(weights.add(v * S::WIDTH));
                 }
-                for r in 0..R {
+                for (r, row) in sums.iter_mut().enumerate() {
                     let x = S::splat(*input.add(r * PIXEL + i));
-                    for v in 0..V {
-                        sums[r][v] = S::fma(x, w[v], sums[r][v]);
+                    for (sum, &w) in row.iter_mut().zip(&w) {
+                        *sum = S::fma(x, w, *sum);
                     }
                 }
                 weights = weights.add(V * S::WIDTH);
@@ -117,13 +117,14 @@ unsafe fn finish<S: Simd, const R: usize, const V: usize>(job: &Tile, sums: &mut
                 continue;
             }
             if !job.residual.is_null() {
-                for r in 0..R {
-                    let from = job.residual.add(block * job.residual_plane + lane + r * 16);
-                    sums[r][v] = S::add(sums[r][v], S::load(from));
+                let from = job.residual.add(block * job.residual_plane + lane);
+                for (r, row) in sums.iter_mut().enumerate() {
+                    row[v] = S::add(row[v], S::load(from.add(r * 16)));
                 }
             }
-            for r in 0..R {
-                S::store(job.output.add(block * job.output_plane + lane + r * 16), S::clamp(sums[r][v], low, high));
+            let to = job.output.add(block * job.output_plane + lane);
+            for (r, row) in sums.iter().enumerate() {
+                S::store(to.add(r * 16), S::clamp(row[v], low, high));
             }
         }
     }

@@ -19,8 +19,9 @@ pub(super) use spec::{BlockSpec, Conv, PlanSpec};
 use super::kernels::{Kernels, LANES, Packed, PackedDepthwise};
 use crate::{Error, Result};
 
-/// Memory that a stripe may fill: half of a common L2 cache, as weights pass through it too.
-const STRIPE_BYTES: usize = 384 << 10;
+/// Memory that a stripe may fill: a quarter to a half of a common L2 cache, as activations and weights pass through it
+/// too. Measured, anything from 128 to 512 KiB is alike.
+const STRIPE_BYTES: usize = 256 << 10;
 
 /// A network compiled for one machine and one size of photo.
 #[derive(Debug)]
