@@ -1,3 +1,14 @@
 //! The session over evcxr, and what the command line is made of.
+//!
+//! From below: a [`session`] runs cells; the [`runner`] runs a [`notebook`] on one; the [`terminal`] shows the run while
+//! it lasts; [`html`] and [`summary`] are what stays of it; [`cli`] is the commands.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod ansi;
+#[cfg(test)]
+mod echo;
+pub mod notebook;
+pub mod outputs;
+pub mod runner;
 pub mod session;
+pub mod terminal;
