@@ -48,9 +48,30 @@ pub fn pieces(text: &str) -> Vec<(Style, &str)> {
     pieces
 }
 
-/// The text alone.
+/// The text alone: no colours, no control characters but line breaks and tabs.
 pub fn plain(text: &str) -> String {
-    pieces(text).into_iter().map(|(_, piece)| piece).collect()
+    pieces(text).into_iter().flat_map(|(_, piece)| piece.chars().filter(harmless)).collect()
+}
+
+/// The text with its colours, and without all else that a terminal would obey: it shall not clear the screen.
+pub fn tame(text: &str) -> String {
+    let mut tame = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\u{1b}') {
+        let (before, sequence) = rest.split_at(at);
+        tame.extend(before.chars().filter(harmless));
+        let (parameters, after) = sequence_of(sequence);
+        if let Some(parameters) = parameters {
+            tame.push_str(&format!("\u{1b}[{parameters}m"));
+        }
+        rest = after;
+    }
+    tame.extend(rest.chars().filter(harmless));
+    tame
+}
+
+fn harmless(c: &char) -> bool {
+    !c.is_control() || matches!(c, '\n' | '\r' | '\t')
 }
 
 /// Takes one escape sequence off the front: its parameters, if it is one that sets a style, and what follows it.
@@ -155,9 +176,12 @@ mod tests {
             ("a\x1b", "a"),
             ("a\x1b[999;38;5m", "a"),
             ("a\x1b]never ends", "a"),
+            ("a\u{9b}2Jb\x08\x07\tc\r\n", "a2Jb\tc\r\n"),
         ];
         for (text, want) in cases {
             assert_eq!(plain(text), want, "{text:?}");
+            assert_eq!(plain(&tame(text)), want, "{text:?}");
         }
+        assert_eq!(tame("a\x1b[2J\x1b[1;31mb\x1b[m"), "a\x1b[1;31mb\x1b[m");
     }
 }

@@ -5,10 +5,14 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod ansi;
+pub mod cli;
 #[cfg(test)]
 mod echo;
+pub mod html;
+pub mod lessons;
 pub mod notebook;
 pub mod outputs;
 pub mod runner;
 pub mod session;
+pub mod summary;
 pub mod terminal;

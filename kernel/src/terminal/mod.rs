@@ -95,7 +95,7 @@ impl Terminal {
     }
 
     fn failed(&mut self, outcome: &Outcome, failure: &Failure, took: &str) {
-        let text = if self.colours { failure.text.clone() } else { ansi::plain(&failure.text) };
+        let text = if self.colours { ansi::tame(&failure.text) } else { ansi::plain(&failure.text) };
         for line in text.lines() {
             self.line(&format!("{GUTTER}{line}"));
         }
@@ -113,7 +113,7 @@ impl Terminal {
     /// Text as it comes. A line may come in pieces; what redraws itself by a carriage return becomes whole lines.
     fn print(&mut self, text: &str) {
         self.unbar();
-        let text = if self.colours { text.to_owned() } else { ansi::plain(text) };
+        let text = if self.colours { ansi::tame(text) } else { ansi::plain(text) };
         for piece in text.split_inclusive(['\n', '\r']) {
             let line = piece.trim_end_matches(['\n', '\r']);
             let mut shown = if self.open || line.is_empty() { String::new() } else { GUTTER.to_owned() };

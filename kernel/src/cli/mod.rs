@@ -1,0 +1,75 @@
+//! The commands. Each reads its arguments, refuses what is wrong before any work starts, and runs a notebook.
+
+mod execute;
+mod lesson;
+mod run;
+
+pub use execute::print_line;
+
+use crate::session::{Options, Output, Session};
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// What opens a session: [`crate::session::open_session`], or a test's stand-in.
+pub type Open<'a> = &'a mut dyn FnMut(Options, &mut dyn FnMut(Output)) -> anyhow::Result<Box<dyn Session>>;
+
+/// Transfer learning in Rust, in a notebook.
+#[derive(Debug, Parser)]
+#[command(
+    name = "candlewick",
+    version,
+    about,
+    after_help = "Exit status: 0 all ran, 1 a cell failed, 2 nothing could be run."
+)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Lesson(lesson::Args),
+    Run(run::Args),
+}
+
+/// How a command ended, when it could do its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Every cell ran.
+    AllRan,
+    /// A cell failed.
+    CellFailed,
+    /// The session failed.
+    SessionFailed,
+}
+
+impl From<End> for ExitCode {
+    fn from(end: End) -> Self {
+        match end {
+            End::AllRan => ExitCode::SUCCESS,
+            End::CellFailed => Self::from(1),
+            End::SessionFailed => Self::from(2),
+        }
+    }
+}
+
+impl Args {
+    /// Whether programs read our standard output.
+    pub fn json(&self) -> bool {
+        match &self.command {
+            Command::Lesson(args) => args.json,
+            Command::Run(args) => args.json,
+        }
+    }
+
+    /// Does what the arguments ask.
+    ///
+    /// # Errors
+    /// When nothing could be run: files that are not there or not right, a session that does not open.
+    pub fn execute(&self, open: Open<'_>) -> anyhow::Result<End> {
+        match &self.command {
+            Command::Lesson(args) => lesson::execute(args, open),
+            Command::Run(args) => run::execute(args, open),
+        }
+    }
+}
