@@ -1,21 +1,23 @@
 //! The command line.
 
-use candlewick_kernel::cli::{Args, print_line};
+use candlewick_kernel::cli::{Args, Surroundings};
+use candlewick_kernel::terminal::Terminal;
 use candlewick_kernel::{session, summary};
 use clap::Parser;
-use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // First of all: evcxr starts this very binary again, as the process that runs cells.
     evcxr::runtime_hook();
     let args = Args::parse();
-    match args.execute(&mut session::open_session) {
+    let (mut terminal, mut out) = (Terminal::stderr(), std::io::stdout());
+    let mut around = Surroundings { open: &mut session::open_session, terminal: &mut terminal, out: &mut out };
+    match args.execute(&mut around) {
         Ok(end) => end.into(),
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            around.terminal.line(&format!("error: {error:#}"));
             if args.json() {
-                print_line(&summary::set_up_error(&error));
+                around.print(&summary::set_up_error(&error));
             }
             ExitCode::from(2)
         }

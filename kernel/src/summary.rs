@@ -101,7 +101,7 @@ fn absolute(path: &Path) -> String {
 }
 
 /// The end of a run, in lines for people.
-pub fn lines(run: &Run, written: &Written) -> Vec<String> {
+pub fn lines(run: &Run) -> Vec<String> {
     let facts = Facts::of(run);
     let mut lines = vec![String::new()];
     if let (Value::String(source), Some(photos)) = (facts.data("source"), facts.data("photos").as_u64()) {
@@ -123,8 +123,6 @@ pub fn lines(run: &Run, written: &Written) -> Vec<String> {
         lines.push(format!("Stopped at cell {} of {}, `{}`", stop.cell, run.cells, stop.source));
         lines.push(format!("{}: {}", stop.failure.kind, stop.failure.message));
     }
-    lines.push(format!("Notebook: {}", written.notebook.display()));
-    lines.push(format!("Page:     {}", written.html.display()));
     lines
 }
 
@@ -183,7 +181,7 @@ mod tests {
         assert_eq!(line["error"], json!({"cell": 4, "kind": "panic", "message": "too bad (line 2)"}));
         assert_eq!(line["validation_accuracy"], Value::Null);
         assert!(line.as_object().unwrap().contains_key("source"));
-        let lines = lines(&run, &written());
+        let lines = lines(&run);
         assert!(lines.contains(&"Stopped at cell 4 of 9, `let x = 1;`".to_owned()), "{lines:?}");
     }
 
@@ -194,9 +192,7 @@ mod tests {
             "2002 photos, 3 skipped: folder x",
             "6 epochs: 98.5 % right on validation photos, on training photos 99.1 %",
             "data 2.0 s, in all 1 min 2 s; at most 900.0 MB of memory",
-            "Notebook: /out/a.ipynb",
-            "Page:     /out/a.html",
         ];
-        assert_eq!(lines(&a_run(None), &written()), want);
+        assert_eq!(lines(&a_run(None)), want);
     }
 }

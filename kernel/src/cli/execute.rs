@@ -1,14 +1,12 @@
 //! What `lesson` and `run` share: a notebook goes through a session, and its results are written.
 
-use super::{End, Open};
-use crate::notebook::{Notebook, write_beside};
+use super::{End, Surroundings};
+use crate::html;
+use crate::notebook::{Notebook, NotebookError, write_beside};
 use crate::runner::{self, Event, Run};
 use crate::session::Options;
 use crate::summary::{self, Written};
-use crate::terminal::Terminal;
-use crate::{html, notebook::NotebookError};
 use anyhow::{Context, bail};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Where results go unless the command says otherwise.
@@ -20,7 +18,7 @@ pub struct Work {
     pub notebook: Notebook,
     /// The file that gets the results, after each cell.
     pub output: PathBuf,
-    /// The file that gets them instead once all cells ran: the notebook's own.
+    /// The file that gets them instead, once all cells ran: the notebook's own.
     pub in_place: Option<PathBuf>,
     /// What the session starts with.
     pub options: Options,
@@ -29,47 +27,23 @@ pub struct Work {
 /// Makes one line of JSON of a run.
 pub type Summary = fn(&Run, &Written) -> serde_json::Value;
 
-/// Runs the notebook, shows the run, writes notebook and page; with a summary, prints its line on standard output.
-pub fn execute(work: Work, open: Open<'_>, json: Option<Summary>) -> anyhow::Result<End> {
-    let Work { mut notebook, output, in_place, options } = work;
-    if let Some(language) = notebook.language().filter(|language| language != "rust") {
+/// Runs the notebook, shows the run, writes notebook and page; with a summary, prints its line for programs.
+pub fn execute(mut work: Work, around: &mut Surroundings<'_>, json: Option<Summary>) -> anyhow::Result<End> {
+    if let Some(language) = work.notebook.language().filter(|language| language != "rust") {
         bail!("the notebook is written in {language}; candlewick runs Rust");
     }
-    let mut terminal = Terminal::stderr();
     // A folder that cannot be written is better known now than after the work.
-    let keep = in_place.is_none();
-    if keep {
-        write(&notebook, &output)?;
+    writable(work.in_place.as_ref().unwrap_or(&work.output))?;
+    let (run, saved) = run(&mut work, around)?;
+    for line in summary::lines(&run) {
+        around.terminal.line(&line);
     }
-    let mut session = open(options, &mut |sent| terminal.sent(&sent))?;
-    let mut unsaved: Option<anyhow::Error> = None;
-    let run = runner::run(&mut notebook, session.as_mut(), &mut |event| {
-        terminal.show(&event);
-        // After each cell: what is done is not lost when somebody stops the run.
-        if let Event::Ends { notebook, .. } = event
-            && keep
-        {
-            unsaved = write(notebook, &output).err();
-        }
-    });
-    drop(session);
-    let output = in_place.filter(|_| run.stopped.is_none()).unwrap_or(output);
-    if !keep {
-        unsaved = write(&notebook, &output).err();
-    }
-    let page = output.with_extension("html");
-    if let Some(error) = unsaved {
-        return Err(error);
-    }
-    let name = output.file_stem().unwrap_or_default().to_string_lossy();
-    let text = html::page(&notebook, &name);
-    write_beside(&page, text.as_bytes()).with_context(|| format!("cannot write {}", page.display()))?;
-    let written = Written { notebook: output, html: page };
-    for line in summary::lines(&run, &written) {
-        terminal.line(&line);
-    }
+    saved?;
+    let written = write_results(&work, &run)?;
+    around.terminal.line(&format!("Notebook: {}", written.notebook.display()));
+    around.terminal.line(&format!("Page:     {}", written.html.display()));
     if let Some(summary) = json {
-        print_line(&summary(&run, &written));
+        around.print(&summary(&run, &written));
     }
     Ok(match &run.stopped {
         None => End::AllRan,
@@ -78,13 +52,44 @@ pub fn execute(work: Work, open: Open<'_>, json: Option<Summary>) -> anyhow::Res
     })
 }
 
-/// Prints a line on standard output; where nobody reads it, there is nobody to tell.
-pub fn print_line(line: &serde_json::Value) {
-    let _ = writeln!(std::io::stdout(), "{line}");
+/// Runs all cells; tells also whether the last of the savings in between went well.
+fn run(work: &mut Work, around: &mut Surroundings<'_>) -> anyhow::Result<(Run, anyhow::Result<()>)> {
+    let Work { notebook, output, in_place, options } = work;
+    let terminal = &mut *around.terminal;
+    let mut session = (around.open)(options.clone(), &mut |sent| terminal.sent(&sent))?;
+    let mut saved = Ok(());
+    let run = runner::run(notebook, session.as_mut(), &mut |event| {
+        terminal.show(&event);
+        // After each cell: what is done is not lost when somebody stops the run.
+        if let Event::Ends { notebook, .. } = event
+            && in_place.is_none()
+        {
+            saved = write(notebook, output);
+        }
+    });
+    Ok((run, saved))
+}
+
+fn write_results(work: &Work, run: &Run) -> anyhow::Result<Written> {
+    let output = work.in_place.as_ref().filter(|_| run.stopped.is_none()).unwrap_or(&work.output);
+    write(&work.notebook, output)?;
+    let page = output.with_extension("html");
+    let name = output.file_stem().unwrap_or_default().to_string_lossy();
+    let text = html::page(&work.notebook, &name);
+    write_beside(&page, text.as_bytes()).with_context(|| format!("cannot write {}", page.display()))?;
+    Ok(Written { notebook: output.clone(), html: page })
 }
 
 fn write(notebook: &Notebook, path: &Path) -> anyhow::Result<()> {
     notebook.write(path).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Makes the folder of a file that is to come, and tries to write there.
+fn writable(path: &Path) -> anyhow::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let tried = std::fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder));
+    tried.with_context(|| format!("cannot write into {}", folder.display()))?;
+    Ok(())
 }
 
 /// Reads a notebook and names it where that fails.

@@ -1,7 +1,7 @@
 //! `candlewick lesson`: one lesson, from nothing to its pictures.
 
 use super::execute::{OUTPUT_FOLDER, Work, execute as run};
-use super::{End, Open};
+use super::{End, Surroundings};
 use crate::lessons::{self, LESSONS};
 use crate::notebook::Notebook;
 use crate::session::Options;
@@ -33,7 +33,7 @@ pub struct Args {
     pub json: bool,
 }
 
-pub fn execute(args: &Args, open: Open<'_>) -> anyhow::Result<End> {
+pub fn execute(args: &Args, around: &mut Surroundings<'_>) -> anyhow::Result<End> {
     let name = args.name.as_deref().unwrap_or(FIRST);
     let lesson = lessons::find(name).with_context(|| format!("this build holds no lesson {name}"))?;
     let notebook = Notebook::parse(lesson.text).with_context(|| format!("the lesson {name}"))?;
@@ -45,7 +45,7 @@ pub fn execute(args: &Args, open: Open<'_>) -> anyhow::Result<End> {
         options.environment.insert("CANDLEWICK_DATA".into(), photos(data)?);
     }
     let output = args.output.join(format!("{name}.ipynb"));
-    run(Work { notebook, output, in_place: None, options }, open, args.json.then_some(summary::lesson))
+    run(Work { notebook, output, in_place: None, options }, around, args.json.then_some(summary::lesson))
 }
 
 /// The value of `CANDLEWICK_DATA`: an absolute folder, because cells may run elsewhere, or the word for sketches.

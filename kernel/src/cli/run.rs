@@ -1,7 +1,7 @@
 //! `candlewick run`: any notebook, from start to end.
 
 use super::execute::{OUTPUT_FOLDER, Work, execute as run, read, same_file};
-use super::{End, Open};
+use super::{End, Surroundings};
 use crate::session::Options;
 use crate::summary;
 use anyhow::{Context, bail};
@@ -26,9 +26,23 @@ pub struct Args {
     pub json: bool,
 }
 
-pub fn execute(args: &Args, open: Open<'_>) -> anyhow::Result<End> {
+pub fn execute(args: &Args, around: &mut Surroundings<'_>) -> anyhow::Result<End> {
     let path = &args.notebook;
     let notebook = read(path)?;
+    let absolute = std::path::absolute(path).with_context(|| path.display().to_string())?;
+    let options = Options { folder: absolute.parent().map(Path::to_owned), ..Options::default() };
+    let (output, in_place) = if args.in_place {
+        // A failed run must not cost the outputs that the notebook has.
+        (path.with_extension("failed.ipynb"), Some(path.clone()))
+    } else {
+        (output(args)?, None)
+    };
+    run(Work { notebook, output, in_place, options }, around, args.json.then_some(summary::run))
+}
+
+/// Where the results go, if that is neither the notebook itself nor no file at all.
+fn output(args: &Args) -> anyhow::Result<PathBuf> {
+    let path = &args.notebook;
     let name = path.file_name().with_context(|| format!("{} names no file", path.display()))?;
     let by_default = || Path::new(OUTPUT_FOLDER).join(name).with_extension("ipynb");
     let output = args.output.clone().unwrap_or_else(by_default);
@@ -38,11 +52,8 @@ pub fn execute(args: &Args, open: Open<'_>) -> anyhow::Result<End> {
     if same_file(&output, path) {
         bail!("the results would overwrite {}; say --in-place for that, or --output FILE", path.display());
     }
-    if same_file(&output.with_extension("html"), path) || output.extension().is_some_and(|end| end == "html") {
-        bail!("--output {}: the page goes beside the notebook; name the notebook (.ipynb)", output.display());
+    if output.extension().is_some_and(|end| end == "html") || same_file(&output.with_extension("html"), path) {
+        bail!("--output {}: name the notebook (.ipynb); the page goes beside it", output.display());
     }
-    let absolute = std::path::absolute(path).with_context(|| path.display().to_string())?;
-    let options = Options { folder: absolute.parent().map(Path::to_owned), ..Options::default() };
-    let in_place = args.in_place.then(|| path.clone());
-    run(Work { notebook, output, in_place, options }, open, args.json.then_some(summary::run))
+    Ok(output)
 }
