@@ -46,6 +46,12 @@ impl<'a> Facts<'a> {
         }
     }
 
+    /// Each stage's time, and that of all, which no stage can hide.
+    fn seconds(&self, run: &Run) -> Map<String, Value> {
+        let stages = self.stages.iter().map(|(name, seconds)| ((*name).to_owned(), json!(seconds)));
+        stages.chain([("total".to_owned(), json!(run.seconds))]).collect()
+    }
+
     /// A fact, null where nobody reported it.
     fn data(&self, name: &str) -> Value {
         self.data.map(|data| data[name].clone()).unwrap_or_default()
@@ -59,9 +65,6 @@ impl<'a> Facts<'a> {
 /// The one line of `lesson --json`. Every key is always there; what no cell reported is null.
 pub fn lesson(run: &Run, written: &Written) -> Value {
     let facts = Facts::of(run);
-    let mut seconds: Map<String, Value> =
-        facts.stages.iter().map(|(name, seconds)| ((*name).to_owned(), json!(seconds))).collect();
-    seconds.insert("total".into(), json!(run.seconds));
     let mut line = json!({
         "source": facts.data("source"),
         "photos": facts.data("photos"),
@@ -69,7 +72,7 @@ pub fn lesson(run: &Run, written: &Written) -> Value {
         "epochs": facts.fit("epochs"),
         "training_accuracy": facts.fit("training_accuracy"),
         "validation_accuracy": facts.fit("validation_accuracy"),
-        "seconds": seconds,
+        "seconds": facts.seconds(run),
     });
     add_ending(&mut line, run, written);
     line
@@ -77,7 +80,7 @@ pub fn lesson(run: &Run, written: &Written) -> Value {
 
 /// The one line of `run --json`.
 pub fn run(run: &Run, written: &Written) -> Value {
-    let mut line = json!({ "cells": run.cells, "ran": run.ran, "seconds": { "total": run.seconds } });
+    let mut line = json!({ "cells": run.cells, "ran": run.ran, "seconds": Facts::of(run).seconds(run) });
     add_ending(&mut line, run, written);
     line
 }

@@ -83,9 +83,10 @@ fn the_last_line_for_programs_is_json_even_when_nothing_ran() {
 
 #[test]
 fn closed_pipes_are_no_panic() {
-    let mut child =
-        command(&["run", "nowhere.ipynb", "--json"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    drop((child.stdout.take(), child.stderr.take()));
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = command(&["run", "nowhere.ipynb", "--json"]);
+    let mut child = command.stdout(writer.try_clone().unwrap()).stderr(writer).spawn().unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(2), "a panic would end with 101");
 }
 

@@ -253,6 +253,14 @@ mod tests {
     }
 
     #[test]
+    fn endless_nesting_ends() {
+        for opening in [">", "[", "![", "*a ", "- ", "<a ", "`", "$", "<!--", "| a |\n|-|\n", "![a](", "#"] {
+            let html = rendered(&opening.repeat(20_000), None);
+            assert!(!html.is_empty(), "{opening}");
+        }
+    }
+
+    #[test]
     fn what_notebooks_are_written_in_is_shown() {
         let cases = [
             ("~~a~~ **b**", "<p><del>a</del> <strong>b</strong></p>\n"),

@@ -61,20 +61,27 @@ impl Json {
         })
     }
 
-    /// The value under a key; none for other kinds of value.
+    /// The value under a key, the last where a key is there twice, as Python takes it; none for other kinds of value.
     pub fn get(&self, key: &str) -> Option<&Json> {
         match self {
-            Self::Object(fields) => fields.iter().find(|(name, _)| name == key).map(|(_, value)| value),
+            Self::Object(fields) => fields.iter().rfind(|(name, _)| name == key).map(|(_, value)| value),
+            _ => None,
+        }
+    }
+
+    /// The same, to change it.
+    pub fn get_mut(&mut self, key: &str) -> Option<&mut Json> {
+        match self {
+            Self::Object(fields) => fields.iter_mut().rfind(|(name, _)| name == key).map(|(_, value)| value),
             _ => None,
         }
     }
 
     /// Sets a key of an object: in its place where it exists, else where Jupyter, which sorts keys, would have it.
     pub fn set(&mut self, key: &str, value: Json) {
-        let Self::Object(fields) = self else { return };
-        if let Some((_, old)) = fields.iter_mut().find(|(name, _)| name == key) {
+        if let Some(old) = self.get_mut(key) {
             *old = value;
-        } else {
+        } else if let Self::Object(fields) = self {
             let place = fields.iter().position(|(name, _)| name.as_str() > key).unwrap_or(fields.len());
             fields.insert(place, (key.to_owned(), value));
         }
@@ -395,5 +402,9 @@ mod tests {
         value.set("c", Json::Bool(true));
         value.set("d", Json::Bool(false));
         assert_eq!(value, Json::parse(r#"{"a": 1, "b": null, "c": true, "d": false}"#).unwrap());
+        let mut twice = Json::parse(r#"{"a": 1, "a": 2}"#).unwrap();
+        twice.set("a", Json::Null);
+        assert_eq!(twice, Json::parse(r#"{"a": 1, "a": null}"#).unwrap(), "Python reads the last");
+        assert_eq!(twice.get("a"), Some(&Json::Null));
     }
 }

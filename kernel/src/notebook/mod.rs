@@ -175,9 +175,7 @@ impl Notebook {
 
     /// Replaces a code cell's outputs and number; other cells have none.
     pub fn set_outputs(&mut self, index: usize, outputs: Vec<Json>, count: Option<u64>) {
-        let Json::Object(fields) = &mut self.root else { return };
-        let cells = fields.iter_mut().find(|(key, _)| key == "cells");
-        let Some((_, Json::Array(cells))) = cells else { return };
+        let Some(Json::Array(cells)) = self.root.get_mut("cells") else { return };
         if let Some(cell) = cells.get_mut(index).filter(|json| Cell { json }.kind() == CellKind::Code) {
             cell.set("execution_count", count.map_or(Json::Null, Json::from));
             cell.set("outputs", Json::Array(outputs));

@@ -27,6 +27,8 @@ pub struct Terminal {
     bar: Option<String>,
     /// Whether the last line still waits for its newline.
     open: bool,
+    /// The cell's named displays, and the words for each that were last shown.
+    named: BTreeMap<String, String>,
 }
 
 impl Terminal {
@@ -41,7 +43,7 @@ impl Terminal {
 
     /// Shows runs on `out`. With a width, lines may be redrawn.
     pub fn new(out: Box<dyn Write>, width: Option<usize>, colours: bool) -> Self {
-        Self { out, width, colours, tasks: Tasks::default(), bar: None, open: false }
+        Self { out, width, colours, tasks: Tasks::default(), bar: None, open: false, named: BTreeMap::new() }
     }
 
     /// Shows one event of a run.
@@ -57,6 +59,7 @@ impl Terminal {
             Event::Sent(output) => self.sent(output),
             Event::Ends { outcome, took, .. } => {
                 self.tasks.clear();
+                self.named.clear();
                 self.unbar();
                 let took = duration(*took);
                 match Failure::of(outcome) {
@@ -71,7 +74,14 @@ impl Terminal {
     pub fn sent(&mut self, output: &Output) {
         match output {
             Output::Stdout(text) | Output::Stderr(text) => self.print(text),
-            Output::Display { media, .. } | Output::Result { media } => self.media(media),
+            Output::Display { media, id: Some(id) } => {
+                let words = words(media);
+                // A curve that grows keeps its words: they are said once.
+                if self.named.insert(id.clone(), words.clone()).as_ref() != Some(&words) {
+                    self.whole_lines(&words);
+                }
+            }
+            Output::Display { media, id: None } | Output::Result { media } => self.whole_lines(&words(media)),
             Output::Progress { task, what, done, total, unit, finished } => self.progress(&Step {
                 task: *task,
                 what: one_line(what),
@@ -128,16 +138,7 @@ impl Terminal {
         }
     }
 
-    fn media(&mut self, media: &BTreeMap<String, String>) {
-        let words = media.get("text/plain").map(|text| text.trim_end()).unwrap_or_default();
-        let is_picture = media.keys().any(|kind| kind.starts_with("image/"));
-        let text = if is_picture {
-            format!("‹picture: {}›", one_line(words))
-        } else if words.is_empty() {
-            format!("‹{}›", media.keys().map(|kind| one_line(kind)).collect::<Vec<_>>().join(", "))
-        } else {
-            words.to_owned()
-        };
+    fn whole_lines(&mut self, text: &str) {
         if self.open {
             self.print("\n");
         }
@@ -173,6 +174,18 @@ impl Terminal {
 
     fn write(&mut self, text: &str) {
         let _ = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush());
+    }
+}
+
+/// What a terminal shows of a display: its words.
+fn words(media: &BTreeMap<String, String>) -> String {
+    let words = media.get("text/plain").map(|text| text.trim_end()).unwrap_or_default();
+    if media.keys().any(|kind| kind.starts_with("image/")) {
+        format!("‹picture: {}›", one_line(words))
+    } else if words.is_empty() {
+        format!("‹{}›", media.keys().map(|kind| one_line(kind)).collect::<Vec<_>>().join(", "))
+    } else {
+        words.to_owned()
     }
 }
 
@@ -280,6 +293,13 @@ mod tests {
         let (bar, after) = text.split_once("Counting").unwrap();
         assert!(bar.ends_with("\r\u{1b}[2K        "), "{text:?}");
         assert!(after.contains("sheep\r\u{1b}[2K        done\n"), "{text:?}");
+    }
+
+    #[test]
+    fn a_display_that_grows_is_named_once() {
+        let text =
+            shown(&["show-as curve one\nshow-as curve one\nshow-as curve two", "show-as curve two"], None, false);
+        assert_eq!((text.matches("        one\n").count(), text.matches("        two\n").count()), (1, 2));
     }
 
     #[test]
