@@ -212,6 +212,7 @@ mod tests {
             "[a](vbscript:x) [b](data:text/html,<script>) [c](file:///etc/passwd)",
             "<javascript:alert(1)>",
             "![a](javascript:alert(1))",
+            "![a](javascript://x%0Aalert(1))",
             "![a](data:text/html;base64,PHNjcmlwdD4=)",
             "![a](data:image/png;base64,\"onerror=alert(1))",
             "![\"onerror=\"alert(1)](data:image/png;base64,aGk=)",
