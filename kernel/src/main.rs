@@ -1,30 +1,27 @@
-fn main() {
+//! The command line.
+
+use candlewick_kernel::cli::{Args, Surroundings};
+use candlewick_kernel::terminal::Terminal;
+use candlewick_kernel::{session, settle, summary};
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // First of all: evcxr starts this very binary again, as the process that runs cells.
     evcxr::runtime_hook();
-    use candlewick_kernel::{build::*, session::*};
-    let t0 = std::time::Instant::now();
-    if let Some(_) = candlewick_kernel::settle::settle().unwrap() {
-        return;
-    }
-    let template = Template::ready(&mut |s| eprintln!("{s:?}")).unwrap();
-    eprintln!("template {:?}", t0.elapsed());
-    let options = SessionOptions {
-        runtime: std::env::current_exe().unwrap(),
-        directory: std::env::current_dir().unwrap(),
-        environment: vec![],
-    };
-    let mut s = EvcxrSession::open(&template, &options).unwrap();
-    eprintln!("open {:?}", t0.elapsed());
-    for cell in std::fs::read_to_string(std::env::args().nth(1).unwrap()).unwrap().split("\n---\n") {
-        let t = std::time::Instant::now();
-        let o = s.execute(cell, &mut |o| eprintln!("   {o:?}"));
-        match o {
-            Outcome::CompileErrors(d) => {
-                for d in d {
-                    eprintln!("{:?} {:?}\n{}", d.line, d.column, d.rendered)
-                }
+    let args = Args::parse();
+    let (mut terminal, mut out) = (Terminal::stderr(), std::io::stdout());
+    let mut around = Surroundings { open: &mut session::open_session, terminal: &mut terminal, out: &mut out };
+    let end =
+        settle::settle().and_then(|restarted| restarted.map_or_else(|| args.execute(&mut around).map(Into::into), Ok));
+    match end {
+        Ok(code) => code,
+        Err(error) => {
+            around.terminal.line(&format!("error: {error:#}"));
+            if args.json() {
+                around.print(&summary::set_up_error(&error));
             }
-            o => eprintln!("{o:?}"),
+            ExitCode::from(2)
         }
-        eprintln!("=> {:?} at {:?} (peak {:?})", t.elapsed(), t0.elapsed(), s.peak_memory());
     }
 }

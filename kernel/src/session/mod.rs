@@ -8,7 +8,10 @@ mod worker;
 
 pub use evcxr_session::{EvcxrSession, SessionOptions};
 
+use crate::build::Template;
+use anyhow::{Context, Result};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// How a cell ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -112,4 +115,44 @@ pub trait Session {
 
     /// The most memory that the cells' process has had, in bytes, where the system tells.
     fn peak_memory(&self) -> Option<u64>;
+}
+
+/// What a session starts with.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The folder that the cells run in; the current one where there is none.
+    pub folder: Option<PathBuf>,
+    /// What the cells' environment has beside, or instead of, our own: `CANDLEWICK_DATA`.
+    pub environment: BTreeMap<String, String>,
+}
+
+/// Opens a session that runs Rust, in the process that this program starts of itself.
+///
+/// What it must build first is shown through `progress`.
+///
+/// # Errors
+/// Where there is no Rust, no network for the first build, or no space.
+pub fn open_session(options: Options, progress: &mut dyn FnMut(Output)) -> Result<Box<dyn Session>> {
+    let mut built = |done: u64, total: u64, finished: bool| {
+        progress(Output::Progress {
+            task: 0,
+            what: "Compiling what cells import, once".to_owned(),
+            done,
+            total: Some(total),
+            unit: "crates".to_owned(),
+            finished,
+        });
+    };
+    let mut steps = None;
+    let template = Template::ready(&mut |step| {
+        built(step.done, step.total, false);
+        steps = Some(step.total);
+    })?;
+    if let Some(total) = steps {
+        built(total, total, true);
+    }
+    let directory = options.folder.map_or_else(std::env::current_dir, Ok).context("the current folder is gone")?;
+    let runtime = std::env::current_exe().context("cannot find this program's own file")?;
+    let environment = options.environment.into_iter().collect();
+    Ok(Box::new(EvcxrSession::open(&template, &SessionOptions { runtime, directory, environment })?))
 }
