@@ -37,7 +37,7 @@ pub enum Event<'a> {
 }
 
 /// How a run went.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Run {
     /// How many code cells there were to run.
     pub cells: usize,
@@ -49,6 +49,8 @@ pub struct Run {
     pub reports: Vec<(String, serde_json::Value)>,
     /// How long it took, in seconds.
     pub seconds: f64,
+    /// How long each cell took that ran, in seconds, compiling included.
+    pub cell_seconds: Vec<f64>,
     /// The most memory that the cells' process held, in bytes, where that is known.
     pub peak_memory: Option<u64>,
 }
@@ -73,8 +75,7 @@ pub struct Stop {
 pub fn run(notebook: &mut Notebook, session: &mut dyn Session, watch: &mut dyn FnMut(Event<'_>)) -> Run {
     let start = Instant::now();
     let cells = clear(notebook);
-    let mut run =
-        Run { cells: cells.len(), ran: 0, stopped: None, reports: Vec::new(), seconds: 0.0, peak_memory: None };
+    let mut run = Run { cells: cells.len(), ..Run::default() };
     for Task { index, source, may_fail } in &cells {
         let number = run.ran + 1;
         watch(Event::Begins { number, of: cells.len(), source });
@@ -91,6 +92,7 @@ pub fn run(notebook: &mut Notebook, session: &mut dyn Session, watch: &mut dyn F
         let count = number as u64;
         notebook.set_outputs(*index, outputs.finish(count, &outcome), Some(count));
         run.ran = number;
+        run.cell_seconds.push(took.as_secs_f64());
         watch(Event::Ends { outcome: &outcome, took, notebook });
         let lost = matches!(outcome, Outcome::Died(_) | Outcome::Interrupted | Outcome::Failed(_));
         if let Some(failure) = Failure::of(&outcome).filter(|_| lost || !may_fail) {

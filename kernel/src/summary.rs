@@ -91,6 +91,8 @@ pub fn set_up_error(error: &anyhow::Error) -> Value {
 }
 
 fn add_ending(line: &mut Value, run: &Run, written: &Written) {
+    let milliseconds = |seconds: &f64| (seconds * 1000.0).round() / 1000.0;
+    line["cell_seconds"] = run.cell_seconds.iter().map(milliseconds).collect();
     line["peak_memory_bytes"] = json!(run.peak_memory);
     line["notebook"] = json!(absolute(&written.notebook));
     line["html"] = json!(absolute(&written.html));
@@ -157,7 +159,15 @@ mod tests {
             ("weather", json!("fine")),
         ];
         let reports = reports.map(|(about, facts)| (about.to_owned(), facts)).to_vec();
-        Run { cells: 9, ran: 9, stopped, reports, seconds: 61.5, peak_memory: Some(900_000_000) }
+        Run {
+            cells: 9,
+            ran: 9,
+            stopped,
+            reports,
+            seconds: 61.5,
+            cell_seconds: vec![1.0, 60.5],
+            peak_memory: Some(900_000_000),
+        }
     }
 
     fn written() -> Written {
@@ -169,6 +179,7 @@ mod tests {
         let want = json!({
             "source": "folder x", "photos": 2002, "skipped": 3, "epochs": 6,
             "training_accuracy": 0.991, "validation_accuracy": 0.985, "seconds": {"data": 2.0, "total": 61.5},
+            "cell_seconds": [1.0, 60.5],
             "peak_memory_bytes": 900_000_000, "notebook": "/out/a.ipynb", "html": "/out/a.html",
         });
         assert_eq!(lesson(&a_run(None), &written()), want);

@@ -49,7 +49,8 @@ impl SessionFolder {
         }
         let config = manifest::evcxr_config(&self.path, &template.helper, &template.features);
         fs::write(self.path.join(EVCXR_CONFIG), config)?;
-        link_tree(&template.folder.join("target"), &self.path.join("target"))
+        // What belongs to the crate that cells become is written anew in each session, in place.
+        link_tree(&template.folder.join("target"), &self.path.join("target"), &|name| is_of(name, "ctx"))
     }
 
     /// Where it is.
@@ -65,13 +66,14 @@ impl Drop for SessionFolder {
     }
 }
 
-/// What belongs to the crate that cells become is written anew in each session, in place: it must not be shared.
-fn is_private(name: &str) -> bool {
-    let stem = name.strip_prefix("lib").unwrap_or(name);
-    stem == "ctx" || ["ctx-", "ctx."].iter().any(|start| stem.starts_with(start))
+/// Whether a file or folder of a target folder belongs to the crate `name`.
+pub fn is_of(file: &str, name: &str) -> bool {
+    let stem = file.strip_prefix("lib").unwrap_or(file);
+    stem.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '.']))
 }
 
-fn link_tree(from: &Path, to: &Path) -> Result<()> {
+/// Links a target folder, file by file, without what is `private`.
+pub fn link_tree(from: &Path, to: &Path, private: &dyn Fn(&str) -> bool) -> Result<()> {
     fs::create_dir(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
@@ -80,8 +82,8 @@ fn link_tree(from: &Path, to: &Path) -> Result<()> {
         match name.to_string_lossy().as_ref() {
             // Cargo's lock: two sessions that shared it would wait for each other.
             "incremental" | ".cargo-lock" => {}
-            name if is_private(name) => {}
-            _ if entry.file_type()?.is_dir() => link_tree(&source, &target)?,
+            name if private(name) => {}
+            _ if entry.file_type()?.is_dir() => link_tree(&source, &target, private)?,
             // Cargo writes this one in place.
             ".rustc_info.json" => copy_with_time(&source, &target)?,
             _ => fs::hard_link(&source, &target).or_else(|_| copy_with_time(&source, &target))?,
@@ -122,7 +124,7 @@ mod tests {
             fs::write(from.join(name), name).unwrap();
         }
         let to = folder.path().join("to");
-        link_tree(&from, &to).unwrap();
+        link_tree(&from, &to, &|name| is_of(name, "ctx")).unwrap();
         let exists = |name: &str| to.join(name).exists();
         assert!(exists("deps/libcandle.rlib") && exists("deps/libctxt.rlib"));
         assert!(!exists("deps/libctx.so") && !exists("deps/ctx-12.d") && !exists(".cargo-lock"));

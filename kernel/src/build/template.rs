@@ -1,5 +1,6 @@
 //! Building a template: cargo compiles what cells import, once for each version of it.
 
+use super::folder::{is_of, link_tree};
 use super::{Toolchain, cache_folder, helper_crate, key::key, manifest};
 use anyhow::{Context, Result, bail};
 use std::collections::HashSet;
@@ -13,6 +14,8 @@ use std::time::Duration;
 const FORMAT: &str = "1";
 /// Written last: a folder without it is not finished.
 const FINISHED: &str = "finished";
+/// Says all that decides how dependencies are compiled: two templates that agree in it can share them.
+const DEPENDENCIES: &str = "dependencies";
 /// Older ones are removed; two let one go back and forth between two versions.
 const TEMPLATES_KEPT: usize = 2;
 
@@ -55,12 +58,15 @@ impl Template {
         let parts = [FORMAT, &toolchain.version, &manifest::manifest(&helper, &features), &rustflags()];
         let templates = cache_folder()?.join("cells");
         let folder = templates.join(key(&helper, &lock_file, &parts)?);
+        // Of two templates that agree in these, all but the helper crate itself is the same.
+        let dependencies = format!("{}\n{}", parts.join("\n"), fs::read_to_string(&lock_file)?);
         let template = Self { folder, helper, features, toolchain };
         if !template.is_finished() {
             fs::create_dir_all(&templates).with_context(|| format!("cannot create {}", templates.display()))?;
             let guard = File::create(template.folder.with_extension("lock"))?;
             guard.lock()?;
             if !template.is_finished() {
+                template.borrow_dependencies(&templates, &dependencies)?;
                 template.build(&lock_file, progress)?;
                 remove_old(&templates, &template.folder);
             }
@@ -83,6 +89,28 @@ impl Template {
         self.compile(total, progress)?;
         fs::write(self.folder.join(FINISHED), "")?;
         Ok(())
+    }
+
+    /// Begins with links to what another template has compiled already, where only the helper crate has changed since.
+    /// One that was left unfinished will do: cargo knows what is missing.
+    fn borrow_dependencies(&self, templates: &Path, dependencies: &str) -> Result<()> {
+        if self.folder.exists() {
+            return Ok(());
+        }
+        let others = fs::read_dir(templates).into_iter().flatten().flatten().map(|entry| entry.path());
+        let other = others.into_iter().find(|folder| {
+            fs::read_to_string(folder.join(DEPENDENCIES)).is_ok_and(|text| text == dependencies) && !is_locked(folder)
+        });
+        fs::create_dir_all(&self.folder).with_context(|| format!("cannot create {}", self.folder.display()))?;
+        if let Some(other) = other {
+            let target = self.folder.join("target");
+            let private = |name: &str| is_of(name, "ctx") || is_of(name, "candlewick");
+            if link_tree(&other.join("target"), &target, &private).is_err() {
+                // What cannot be borrowed is compiled.
+                let _ = fs::remove_dir_all(target);
+            }
+        }
+        Ok(fs::write(self.folder.join(DEPENDENCIES), dependencies)?)
     }
 
     /// A cargo command exactly as evcxr will give it: any difference would make it compile everything again.
@@ -144,6 +172,11 @@ impl Template {
         }
         Ok(())
     }
+}
+
+/// Whether somebody is building the template `folder` just now.
+fn is_locked(folder: &Path) -> bool {
+    File::open(folder.with_extension("lock")).is_ok_and(|lock| lock.try_lock().is_err())
 }
 
 /// The flags of every cell, as evcxr composes them.
