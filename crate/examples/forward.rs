@@ -1,14 +1,26 @@
 //! How many photos a second the frozen plan turns into features: one JSON line, as `peers.py forward` prints.
 //!
 //!     cargo run --release -p candlewick --example forward -- --threads 2 --repeats 10 --batch 32 [--layers]
+//!         [--weights mobilenet_v2-b0353104.pth]
 
 use candlewick::Result;
 use candlewick::images::Pixels;
 use candlewick::models::{Backbone, MobileNetV2};
 use candlewick::notebook::Progress;
+use std::process::ExitCode;
 use std::time::Instant;
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run() -> Result<()> {
     let threads = number("--threads", 2);
     let (repeats, batch) = (number("--repeats", 10).max(1), number("--batch", 32).max(1));
     // Before anything else uses the pool; where it exists already, its size stands and is what is reported.
