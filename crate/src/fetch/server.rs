@@ -117,7 +117,8 @@ fn a_download_is_taken_up_where_it_broke_off() {
     let too_long = vec![9; 200_001];
     let resumed = Some("bytes=70000-".to_owned());
     // (label, what the server does, what an earlier try left, the ranges it is asked for)
-    let cases: [(&str, Answer, Option<&[u8]>, Vec<Option<String>>); 9] = [
+    type Case<'a> = (&'a str, Answer, Option<&'a [u8]>, Vec<Option<String>>);
+    let cases: [Case<'_>; 9] = [
         ("the rest", Box::new(honest(body())), Some(part), vec![resumed.clone()]),
         ("breaks off", Box::new(breaks), None, vec![None, resumed.clone()]),
         ("no ranges", Box::new(all), Some(part), vec![resumed.clone()]),

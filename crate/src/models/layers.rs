@@ -126,8 +126,8 @@ impl Convolution {
         Ok(x.conv2d(&self.weight, self.padding, self.stride, 1, self.groups)?)
     }
 
-    /// A pointwise convolution as what it is, a product of matrices: candle's own costs twice the time forwards, and
-    /// tenfold backwards.
+    /// A pointwise convolution as what it is, a product of matrices: candle's own takes at least twice the time
+    /// forwards, and some ten times backwards.
     fn multiply(&self, x: &Tensor) -> Result<Tensor> {
         let (photos, _, height, width) = x.dims4()?;
         let out = self.weight.dim(0)?;

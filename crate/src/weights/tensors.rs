@@ -108,9 +108,11 @@ impl View {
 
     /// How many elements its storage must have at least.
     fn end(&self) -> Option<usize> {
-        let steps = self.shape.iter().zip(&self.strides);
-        let last = steps.map(|(size, stride)| size.checked_sub(1)?.checked_mul(*stride));
-        last.fold(Some(self.offset), |sum, step| sum?.checked_add(step?))?.checked_add(1)
+        let mut steps = self.shape.iter().zip(&self.strides);
+        let last = steps.try_fold(self.offset, |at, (size, stride)| {
+            size.checked_sub(1)?.checked_mul(*stride).and_then(|step| at.checked_add(step))
+        });
+        last?.checked_add(1)
     }
 
     /// The tensor, from the raw bytes of its storage.

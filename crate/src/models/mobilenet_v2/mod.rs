@@ -14,6 +14,15 @@ use table::{Block, FEATURES, Unit};
 
 /// torchvision's batch norms everywhere.
 const EPS: f64 = 1e-5;
+/// Where a named layer is found.
+struct Place {
+    name: String,
+    /// Its index among `features`.
+    block: usize,
+    /// For a part of a block: which of its convolutions, and how far that is computed.
+    part: Option<(usize, Until)>,
+}
+
 /// The identity of the weights that [`MobileNetV2::pretrained`] loads.
 const PRETRAINED: &str = "mobilenet_v2.tv_in1k";
 
@@ -254,23 +263,23 @@ impl MobileNetV2 {
 
     /// Every name that [`layer`](Backbone::layer) knows: whole layers and the parts of blocks, in order.
     pub fn layer_names(&self) -> Vec<String> {
-        self.places().into_iter().map(|(name, ..)| name).collect()
+        self.places().into_iter().map(|place| place.name).collect()
     }
 
-    /// Names, with the layer each belongs to and, for a part of a block, which convolution and how far.
-    fn places(&self) -> Vec<(String, usize, Option<(usize, Until)>)> {
+    fn places(&self) -> Vec<Place> {
         let mut places = Vec::new();
         for (index, block) in table::blocks().into_iter().enumerate() {
             for (part, (unit, convolution)) in block.units.into_iter().zip(self.units(index)).enumerate() {
+                let mut add = |name, until| places.push(Place { name, block: index, part: Some((part, until)) });
+                // Once folded, there is no bare convolution to look at.
                 if convolution.batch_norm.is_some() {
-                    places.push((unit.kernel, index, Some((part, Until::Kernel))));
+                    add(unit.kernel, Until::Kernel);
                 }
-                places.push((unit.norm, index, Some((part, Until::Norm))));
-                for name in unit.activation.into_iter().flatten().filter(|name| *name != block.name) {
-                    places.push((name, index, Some((part, Until::Activation))));
-                }
+                add(unit.norm, Until::Norm);
+                let activations = unit.activation.into_iter().flatten();
+                activations.filter(|name| *name != block.name).for_each(|name| add(name, Until::Activation));
             }
-            places.push((block.name, index, None));
+            places.push(Place { name: block.name, block: index, part: None });
         }
         places
     }
@@ -296,18 +305,17 @@ impl Backbone for MobileNetV2 {
     /// Whole layers, `features.0` to `features.18`, and the parts of blocks as torchvision names them:
     /// `features.3.conv.0` is the first convolution with batch norm and ReLU6, `features.3.conv.0.0` the bare one.
     fn layer(&self, photos: &Tensor, name: &str) -> Result<Tensor> {
-        let places = self.places();
-        let Some((_, block, part)) = places.iter().find(|(known, ..)| known == name) else {
+        let Some(Place { block, part, .. }) = self.places().into_iter().find(|place| place.name == name) else {
             return Err(no_such_layer("MobileNetV2", name, &self.layer_names()));
         };
         let Some((part, until)) = part else { return self.run(photos, block + 1) };
-        let mut x = self.run(photos, *block)?;
-        let units = self.units(*block);
-        for unit in units.iter().take(*part) {
+        let mut x = self.run(photos, block)?;
+        let units = self.units(block);
+        for unit in units.iter().take(part) {
             x = unit.forward(&x)?;
         }
-        match units.get(*part) {
-            Some(unit) => unit.forward_until(&x, *until),
+        match units.get(part) {
+            Some(unit) => unit.forward_until(&x, until),
             None => Ok(x),
         }
     }
