@@ -1,1 +1,0 @@
-//! Photos to tensors: decode, resize as Pillow does, normalise as the backbone expects.
