@@ -35,8 +35,9 @@ impl Predictions {
             return Err(Error::Data(format!("a photo has label {label}, and there are {} classes", classes.len())));
         }
         let predicted = logits.to_vec2::<f32>()?.iter().map(|row| best(row)).collect();
-        let probabilities = candle_nn::ops::softmax(logits, 1)?.detach();
-        Ok(Self { labels, predicted, probabilities, classes: classes.to_vec(), names })
+        // candle has no softmax of nothing.
+        let probabilities = if labels.is_empty() { logits.clone() } else { candle_nn::ops::softmax(logits, 1)? };
+        Ok(Self { labels, predicted, probabilities: probabilities.detach(), classes: classes.to_vec(), names })
     }
 
     /// How many photos.
@@ -192,4 +193,85 @@ pub(crate) fn best(row: &[f32]) -> usize {
         }
     }
     best.0
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    fn three() -> Predictions {
+        let logits = Tensor::new(&[[2.0_f32, 0.0], [0.0, 1.0], [3.0, 0.0]], &Device::Cpu).unwrap();
+        let names = ["a.jpg", "b.jpg", "c.jpg"].map(str::to_owned).to_vec();
+        Predictions::from_logits(&logits, vec![0, 1, 1], names, &["cat".to_owned(), "dog".to_owned()]).unwrap()
+    }
+
+    #[test]
+    fn predictions_are_counted() {
+        let three = three();
+        assert_eq!(three.predicted, [0, 1, 0]);
+        assert_eq!((three.right(), three.wrong()), (2, vec![2]));
+        assert_eq!(three.accuracy(), 2.0 / 3.0);
+        assert_eq!(three.predicted_names(), ["cat", "dog", "cat"]);
+        assert_eq!(three.label_names(), ["cat", "dog", "dog"]);
+        let probabilities = three.probabilities.to_vec2::<f32>().unwrap();
+        // 1 / (1 + e^-2)
+        assert!((probabilities[0][0] - 0.880_797).abs() < 1e-6, "{probabilities:?}");
+        let text = three.to_string();
+        assert!(text.starts_with("2 of 3 photos right: accuracy 0.667 (95 % interval 0.208 to 0.939)"), "{text}");
+        assert!(text.ends_with("cat: 1 of 1\n  dog: 1 of 2"), "{text}");
+    }
+
+    #[test]
+    fn rows_are_aligned_however_many_classes() {
+        assert_eq!(three().rows(), "Labels:           0 1 1\nPredicted labels: 0 1 0");
+        let wide = Predictions { labels: vec![5, 104], predicted: vec![12, 7], ..three() };
+        assert_eq!(wide.rows(), "Labels:             5 104\nPredicted labels:  12   7");
+    }
+
+    /// Values of scipy's `binomtest(right, all).proportion_ci(method="wilson")`.
+    #[test]
+    fn wilson_is_the_score_interval() {
+        let cases = [
+            (9, 10, 0.595_850, 0.982_124),
+            (393, 400, 0.964_323, 0.991_498),
+            (0, 10, 0.0, 0.277_533),
+            (10, 10, 0.722_467, 1.0),
+        ];
+        for (right, all, low, high) in cases {
+            let got = wilson(right, all);
+            assert!((got.0 - low).abs() < 1e-6 && (got.1 - high).abs() < 1e-6, "{right}/{all}: {got:?}");
+        }
+        assert_eq!(wilson(0, 0), (0.0, 1.0));
+        assert_eq!(wilson(11, 10), wilson(10, 10), "never above 1");
+    }
+
+    #[test]
+    fn the_best_is_the_first_largest_and_no_nan() {
+        let cases: [(&[f32], usize); 5] = [
+            (&[1.0, 3.0, 2.0], 1),
+            (&[2.0, 2.0], 0),
+            (&[f32::NAN, 1.0], 1),
+            (&[f32::NEG_INFINITY, f32::NEG_INFINITY], 0),
+            (&[], 0),
+        ];
+        for (row, want) in cases {
+            assert_eq!(best(row), want, "{row:?}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_refused() {
+        let logits = Tensor::zeros((2, 2), candle_core::DType::F32, &Device::Cpu).unwrap();
+        let classes = ["cat".to_owned(), "dog".to_owned()];
+        let names = |count: usize| vec![String::new(); count];
+        assert!(Predictions::from_logits(&logits, vec![0], names(1), &classes).is_err());
+        assert!(Predictions::from_logits(&logits, vec![0, 1], names(1), &classes).is_err());
+        assert!(Predictions::from_logits(&logits, vec![0, 2], names(2), &classes).is_err());
+        assert!(Predictions::from_logits(&logits, vec![0, 1], names(2), &classes[..1]).is_err());
+        let none = Tensor::zeros((0, 2), candle_core::DType::F32, &Device::Cpu).unwrap();
+        let none = Predictions::from_logits(&none, vec![], vec![], &classes);
+        assert!(none.is_ok_and(|none| none.is_empty() && none.to_string().starts_with("No photos")));
+    }
 }

@@ -17,6 +17,8 @@ pub struct Panel<'a> {
     pub title: &'a str,
     /// What its values are: the vertical axis' name.
     pub quantity: &'a str,
+    /// The least and the most that a value can be: the axis has no ticks beyond.
+    pub bounds: (f64, f64),
     /// Its lines: a value for every epoch, from 1. What is not finite leaves a gap.
     pub lines: Vec<Vec<f64>>,
 }
@@ -96,7 +98,8 @@ fn draw(svg: &mut String, size: (u32, u32), names: &[&str], panels: &[Panel<'_>]
 
 fn draw_panel(root: &Area<'_>, area: &Area<'_>, panel: &Panel<'_>) -> Drawn {
     let epochs = panel.lines.iter().map(Vec::len).max().unwrap_or(1).max(1);
-    let (low, high, step) = scale(panel.lines.iter().flatten().copied().filter(|value| value.is_finite()));
+    let values = panel.lines.iter().flatten().copied().filter(|value| value.is_finite());
+    let (low, high, step) = scale(values, panel.bounds);
     let margin = (0.04 * (epochs - 1) as f64).max(0.3);
     let decimals = (-step.log10()).ceil().max(0.0) as usize;
     let mut chart = ChartBuilder::on(area)
@@ -107,7 +110,7 @@ fn draw_panel(root: &Area<'_>, area: &Area<'_>, panel: &Panel<'_>) -> Drawn {
         .y_label_area_size(64)
         .build_cartesian_2d(
             Axis { low: 1.0 - margin, high: epochs as f64 + margin, ticks: epoch_ticks(epochs) },
-            Axis { low, high, ticks: ticks(low, high, step) },
+            Axis { low, high, ticks: ticks(low.max(panel.bounds.0), high.min(panel.bounds.1), step) },
         )?;
     chart
         .configure_mesh()
@@ -188,26 +191,31 @@ fn draw_legend(root: &Area<'_>, width: u32, names: &[&str]) -> Drawn {
 }
 
 /// The lowest and the highest value to show, and the step between ticks: 1, 2 or 5 times a power of ten.
-fn scale(values: impl Iterator<Item = f64>) -> (f64, f64, f64) {
-    let (low, high) =
-        values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
-    // A flat line gets room above and below, in proportion to its height.
-    let span = if high - low > 1e-9 * high.abs().max(1e-9) { high - low } else { (0.1 * high.abs()).max(0.01) };
-    let (low, high) = if high - low < span { (low - span / 2.0, high + span / 2.0) } else { (low, high) };
-    let (low, high) = (low - 0.06 * span, high + 0.06 * span);
+///
+/// Values stand a little off the edges; beyond what they can be there is no more room than that.
+fn scale(values: impl Iterator<Item = f64>, bounds: (f64, f64)) -> (f64, f64, f64) {
+    let extend = |(low, high): (f64, f64), value: f64| (low.min(value), high.max(value));
+    let (least, most) = values.fold((f64::INFINITY, f64::NEG_INFINITY), extend);
+    // A flat line is shown at a scale that makes it look flat.
+    let flat = most - least <= 1e-6 * most.abs().max(1e-6);
+    let span = if flat { (0.1 * most.abs()).max(0.01) } else { most - least };
+    let (low, high) = if flat { (most - span / 2.0, most + span / 2.0) } else { (least, most) };
+    let margin = 0.06 * span;
+    let (low, high) = ((low - margin).max(bounds.0 - margin), (high + margin).min(bounds.1 + margin));
     (low, high, nice((high - low) / 6.0))
 }
 
-/// The least of 1, 2, 5, 10 times a power of ten that is not below `step`.
+/// The least of 1, 2, 5, 10 times a power of ten that is not, or hardly, below `step`.
 fn nice(step: f64) -> f64 {
     let power = 10_f64.powf(step.log10().floor());
-    [1.0, 2.0, 5.0].into_iter().map(|factor| factor * power).find(|nice| *nice >= 0.999 * step).unwrap_or(10.0 * power)
+    [1.0, 2.0, 5.0].into_iter().map(|factor| factor * power).find(|nice| *nice > 0.9 * step).unwrap_or(10.0 * power)
 }
 
 /// Multiples of `step` from `low` to `high`.
 fn ticks(low: f64, high: f64, step: f64) -> Vec<f64> {
-    let first = (low / step).ceil();
-    let count = ((high / step).floor() - first).clamp(0.0, 50.0) as usize;
+    // A bound may be a tick itself, rounding or not.
+    let first = (low / step - 1e-6).ceil();
+    let count = ((high / step + 1e-6).floor() - first).clamp(0.0, 50.0) as usize;
     (0..=count).map(|index| (first + index as f64) * step).collect()
 }
 
@@ -217,4 +225,78 @@ fn epoch_ticks(epochs: usize) -> Vec<f64> {
     let mut ticks = vec![1.0];
     ticks.extend((1..=epochs).filter(|epoch| *epoch > 1 && epoch % step == 0).map(|epoch| epoch as f64));
     ticks
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn axes_have_round_ticks_inside_their_bounds() {
+        type Case<'a> = (&'a str, &'a [f64], (f64, f64), &'a [f64]);
+        let cases: [Case<'_>; 5] = [
+            ("lesson", &[0.9132, 0.992, 0.984], (0.0, 1.0), &[0.92, 0.94, 0.96, 0.98]),
+            ("up to one", &[0.5, 1.0], (0.0, 1.0), &[0.5, 0.6, 0.7, 0.8, 0.9, 1.0]),
+            ("all one", &[1.0, 1.0], (0.0, 1.0), &[0.95, 0.96, 0.97, 0.98, 0.99, 1.0]),
+            ("loss gone", &[1e-7, 1e-7], (0.0, f64::INFINITY), &[0.0, 0.001, 0.002, 0.003, 0.004, 0.005]),
+            ("large", &[12_000.0, 700.0], (0.0, f64::INFINITY), &[2000.0, 4000.0, 6000.0, 8000.0, 10_000.0, 12_000.0]),
+        ];
+        for (what, values, bounds, want) in cases {
+            let (low, high, step) = scale(values.iter().copied(), bounds);
+            assert!(values.iter().all(|value| (low..=high).contains(value)), "{what}: {low} to {high}");
+            let got = ticks(low.max(bounds.0), high.min(bounds.1), step);
+            let near =
+                got.len() == want.len() && got.iter().zip(want).all(|(a, b)| (a - b).abs() < 1e-9 * b.abs().max(1.0));
+            assert!(near, "{what}: {got:?}");
+        }
+        assert_eq!(epoch_ticks(1), [1.0]);
+        assert_eq!(epoch_ticks(6), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        assert_eq!(epoch_ticks(60), [1.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0]);
+        assert_eq!(epoch_ticks(1000).len(), 6);
+    }
+
+    fn panel(lines: Vec<Vec<f64>>) -> Panel<'static> {
+        Panel { title: "a < b & c", quantity: "share", bounds: (0.0, 1.0), lines }
+    }
+
+    #[test]
+    fn what_is_drawn_can_be_read_by_anyone() {
+        let panels = [panel(vec![vec![0.1, 0.5], vec![0.2, f64::NAN]])];
+        let Picture::Svg { svg, .. } = curves(&["x", "y < z"], &panels, "words & \"more\"").unwrap() else {
+            panic!("curves are vectors")
+        };
+        assert!(svg.starts_with("<svg role=\"img\" aria-label=\"words &amp; &quot;more&quot;\" "));
+        assert!(svg.contains("<desc>words &amp; &quot;more&quot;</desc>"));
+        assert!(svg.contains("a &lt; b &amp; c") && svg.contains("y &lt; z"));
+        assert_eq!(svg.matches("<circle").count(), 2, "one value and the legend; NaN leaves a gap");
+        assert!(!svg.contains("NaN"));
+    }
+
+    #[test]
+    fn one_epoch_can_be_seen_and_none_is_an_error() {
+        let Picture::Svg { svg, .. } = curves(&["x", "y"], &[panel(vec![vec![0.1], vec![0.2]])], "").unwrap() else {
+            panic!("curves are vectors")
+        };
+        assert_eq!(svg.matches("<circle").count(), 2, "its mark and the legend's");
+        for lines in [vec![], vec![vec![], vec![]], vec![vec![f64::NAN], vec![]], vec![vec![0.1]]] {
+            assert!(curves(&["x", "y"], &[panel(lines.clone())], "").is_err(), "{lines:?}");
+        }
+        assert!(curves(&[], &[], "").is_err());
+        assert!(curves(&["x"; 5], &[panel(vec![vec![0.1]; 5])], "").is_err());
+    }
+
+    /// The legend stands below every axis, so it covers no line.
+    #[test]
+    fn the_legend_is_beneath_the_panels() {
+        let Picture::Svg { svg, .. } = curves(&["first", "second"], &[panel(vec![vec![0.1]; 2])], "").unwrap() else {
+            panic!("curves are vectors")
+        };
+        let height = |name: &str| -> u32 {
+            let before = &svg[..svg.find(&format!("\n{name}\n")).unwrap()];
+            let y = before.rfind(" y=\"").unwrap() + 4;
+            before[y..].split('"').next().unwrap().parse().unwrap()
+        };
+        assert!(height("first") > PANEL.1 && height("second") > PANEL.1 && height("epoch") < PANEL.1);
+    }
 }

@@ -83,11 +83,7 @@ pub fn grid(photos: &[Pixels], titles: &[String], marks: &[Mark], heading: &str)
         .collect();
     let width = 2 * MARGIN + COLUMNS.min(tiles.len()) * CELL;
     let mut body = String::new();
-    let mut y = MARGIN;
-    for line in text::wrap(heading, (width - 2 * MARGIN) as f64 / HEADING as f64, 3) {
-        y += HEADING + 6;
-        words(&mut body, &line, width / 2, y - 8, HEADING, INK, width - 2 * MARGIN);
-    }
+    let mut y = draw_heading(&mut body, heading, width);
     for row in tiles.chunks(COLUMNS) {
         let lines = row.iter().map(|tile| tile.lines.len()).max().unwrap_or(1);
         let height = lines * LINE + 6 + PHOTO + GAP;
@@ -109,13 +105,20 @@ pub fn photo(photo: &Pixels, title: &str) -> Result<Picture> {
     let (shown, height, width) = within(photo, SIDE)?;
     let page = width.max(280) + 2 * MARGIN;
     let mut body = String::new();
-    let mut y = MARGIN;
-    for line in text::wrap(title, (page - 2 * MARGIN) as f64 / HEADING as f64, 3) {
-        y += HEADING + 6;
-        words(&mut body, &line, page / 2, y - 8, HEADING, INK, page - 2 * MARGIN);
-    }
+    let y = draw_heading(&mut body, title, page);
     image(&mut body, &shown, ((page - width) / 2, y), (width, height))?;
     Ok(Picture::Svg { svg: document(page, y + height + MARGIN, title, &body), alt: title.to_owned() })
+}
+
+/// Writes the heading of a page and gives the height at which the rest begins.
+fn draw_heading(body: &mut String, heading: &str, page: usize) -> usize {
+    let limit = page - 2 * MARGIN;
+    let mut y = MARGIN;
+    for line in text::wrap(heading, limit as f64 / HEADING as f64, 3) {
+        y += HEADING + 6;
+        words(body, &line, page / 2, y - 8, HEADING, INK, limit);
+    }
+    y + 4
 }
 
 struct Tile<'a> {
@@ -210,4 +213,154 @@ fn alt(tiles: &[Tile<'_>], heading: &str) -> String {
     let names: Vec<String> = tiles.iter().map(|tile| format!("{}{}", tile.title, tile.mark.words())).collect();
     alt.push_str(&names.join(", "));
     alt
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::models::imagenet;
+    use std::collections::BTreeMap;
+
+    fn grey(height: usize, width: usize) -> Pixels {
+        Pixels { height, width, rgb: vec![128; 3 * height * width] }
+    }
+
+    /// Where a text may reach: left, right, baseline, in pixels of the page.
+    #[derive(Debug)]
+    struct Extent {
+        left: f64,
+        right: f64,
+        baseline: f64,
+        text: String,
+    }
+
+    fn attribute(tag: &str, name: &str) -> Option<f64> {
+        let start = tag.find(&format!(" {name}=\""))? + name.len() + 3;
+        tag[start..].split('"').next()?.parse().ok()
+    }
+
+    fn plain(escaped: &str) -> String {
+        let marks = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")];
+        marks.iter().fold(escaped.to_owned(), |text, (mark, letter)| text.replace(mark, letter))
+    }
+
+    /// Every text of the document, measured with DejaVu Sans' real advances, and not with the bounds it was laid out by.
+    fn extents(svg: &str) -> Vec<Extent> {
+        let advances: BTreeMap<char, f64> =
+            serde_json::from_str(include_str!("../../tests/golden/dejavu_sans_advances.json")).unwrap();
+        let mut offset = (0.0, 0.0);
+        let mut extents = Vec::new();
+        for line in svg.lines() {
+            if line.starts_with("<svg x=") {
+                offset = (attribute(line, "x").unwrap(), attribute(line, "y").unwrap());
+            } else if line == "</svg>" {
+                offset = (0.0, 0.0);
+            } else if line.starts_with("<text ") {
+                let text = plain(line.split_once('>').unwrap().1.strip_suffix("</text>").unwrap());
+                let size = attribute(line, "font-size").unwrap();
+                let natural = || text.chars().map(|letter| advances[&letter] * size).sum();
+                let width: f64 = attribute(line, "textLength").unwrap_or_else(natural);
+                let middle = offset.0 + attribute(line, "x").unwrap();
+                let baseline = offset.1 + attribute(line, "y").unwrap();
+                extents.push(Extent { left: middle - width / 2.0, right: middle + width / 2.0, baseline, text });
+            }
+        }
+        extents
+    }
+
+    /// No two texts on the same height touch, lines stand a font size apart, and nothing leaves the page.
+    fn assert_apart(svg: &str) -> usize {
+        let extents = extents(svg);
+        let (page, height) = (attribute(svg, "width").unwrap(), attribute(svg, "height").unwrap());
+        for (index, a) in extents.iter().enumerate() {
+            assert!(a.left >= 0.0 && a.right <= page && a.baseline < height, "{} leaves the page: {a:?}", a.text);
+            for b in extents.iter().skip(index + 1) {
+                let level = (a.baseline - b.baseline).abs() < FONT as f64;
+                assert!(
+                    !level || a.right < b.left || b.right < a.left,
+                    "{} and {} collide: {a:?}, {b:?}",
+                    a.text,
+                    b.text
+                );
+            }
+        }
+        extents.len()
+    }
+
+    fn svg(picture: Picture) -> String {
+        match picture {
+            Picture::Svg { svg, .. } => svg,
+            Picture::Png { .. } => panic!("a grid is vectors"),
+        }
+    }
+
+    #[test]
+    fn titles_never_collide_not_even_imagenets_longest() {
+        let mut labels: Vec<String> = (0..1000).filter_map(imagenet::label).map(str::to_owned).collect();
+        assert_eq!(labels.len(), 1000);
+        labels.sort_by_key(|label| std::cmp::Reverse(label.len()));
+        let photos = vec![grey(2, 2); 30];
+        for titles in labels.chunks_exact(30) {
+            let svg = svg(grid(&photos, titles, &[], "ImageNet predictions").unwrap());
+            assert!(assert_apart(&svg) > 30, "every title and the heading");
+            // No ImageNet label needs cutting.
+            assert!(!svg.contains('…'), "{titles:?}");
+        }
+    }
+
+    #[test]
+    fn titles_of_any_kind_stay_apart() {
+        let titles =
+            ["W".repeat(400), "m".repeat(19), "日本語".repeat(20), "😀".repeat(40), "i".repeat(200), String::new()];
+        let titles: Vec<String> = titles.iter().cycle().take(30).cloned().collect();
+        let svg = svg(grid(&vec![grey(3, 2); 30], &titles, &[], &"A long heading ".repeat(30)).unwrap());
+        assert!(assert_apart(&svg) > 30);
+    }
+
+    #[test]
+    fn a_title_is_text_and_never_markup() {
+        let titles = ["</text><script>alert('1')</script>\u{0}".to_owned()];
+        let svg = svg(grid(&[grey(2, 2)], &titles, &[], "<&\">").unwrap());
+        assert!(!svg.contains("<script") && !svg.contains('\u{0}') && svg.contains("&lt;script&gt;"), "{svg}");
+    }
+
+    #[test]
+    fn right_is_blue_and_wrong_is_red_and_framed() {
+        let titles = ["cat", "dog", "bird"].map(str::to_owned);
+        let marks = [Mark::Right, Mark::Wrong, Mark::Plain];
+        let picture = grid(&vec![grey(2, 2); 3], &titles, &marks, "Model predictions").unwrap();
+        let alt = "Model predictions: 3 photos, 2 correct and 1 incorrect. cat (correct), dog (incorrect), bird";
+        assert_eq!(picture.alt(), alt);
+        let svg = svg(picture);
+        let colour =
+            |title: &str| svg.lines().find(|line| line.ends_with(&format!(">{title}</text>"))).unwrap().to_owned();
+        assert!(
+            colour("cat").contains(&hex(BLUE))
+                && colour("dog").contains(&hex(RED))
+                && colour("bird").contains(&hex(INK))
+        );
+        assert_eq!(svg.matches("stroke=").count(), 1, "one frame");
+        assert!(svg.contains("<title>dog (incorrect)</title>") && svg.contains(&format!("aria-label=\"{alt}\"")));
+    }
+
+    #[test]
+    fn every_photo_is_shown() {
+        for count in [1, 4, 5, 30, 32] {
+            let titles: Vec<String> = (0..count).map(|number| number.to_string()).collect();
+            let svg = svg(grid(&vec![grey(2, 2); count], &titles, &[], "").unwrap());
+            assert_eq!(svg.matches("<image ").count(), count);
+            assert_eq!(attribute(&svg, "width").unwrap() as usize, 2 * MARGIN + CELL * count.min(5));
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_refused() {
+        let (photos, titles) = (vec![grey(2, 2); 2], vec!["a".to_owned(), "b".to_owned()]);
+        assert!(grid(&photos, &titles[..1], &[], "").is_err(), "a title is missing");
+        assert!(grid(&photos, &titles, &[Mark::Right], "").is_err(), "a mark is missing");
+        assert!(grid(&[], &[], &[], "").is_err(), "no photos");
+        assert!(grid(&vec![grey(1, 1); 201], &vec![String::new(); 201], &[], "").is_err(), "too many");
+        assert!(grid(&[grey(0, 0)], &titles[..1], &[], "").is_err(), "no pixels");
+    }
 }

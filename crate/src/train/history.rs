@@ -82,8 +82,18 @@ impl History {
             last.validation_loss,
         );
         let panels = [
-            Panel { title: "Training and Validation Accuracy", quantity: "accuracy", lines: accuracy },
-            Panel { title: "Training and Validation Loss", quantity: "loss", lines: loss },
+            Panel {
+                title: "Training and Validation Accuracy",
+                quantity: "accuracy",
+                bounds: (0.0, 1.0),
+                lines: accuracy,
+            },
+            Panel {
+                title: "Training and Validation Loss",
+                quantity: "loss",
+                bounds: (0.0, f64::INFINITY),
+                lines: loss,
+            },
         ];
         plot::curves(&["training, running mean", "training, at epoch's end", "validation"], &panels, &alt)
     }
