@@ -393,3 +393,15 @@ fn curves_have_three_lines_a_panel_and_words() {
     let empty = History { epochs: Vec::new(), ..history };
     assert!(empty.plot().is_err());
 }
+
+/// The lesson's own numbers: torchvision's and Keras' counts of MobileNetV2, and heads for two and five classes.
+#[test]
+fn mobilenet_v2_counts_as_the_lesson_says() {
+    for (classes, head) in [(2, 2_562), (5, 6_405)] {
+        let classes: Vec<String> = (0..classes).map(|number| format!("class {number}")).collect();
+        let model = TransferModel::new(MobileNetV2::random(1).unwrap().freeze().unwrap(), &classes).unwrap();
+        let summary = model.summary();
+        let keras = summary.frozen + summary.statistics;
+        assert_eq!((summary.frozen, keras, summary.head), (2_223_872, 2_257_984, head));
+    }
+}
