@@ -60,6 +60,11 @@ impl<'a> Facts<'a> {
     fn fit(&self, name: &str) -> Value {
         self.fit.map(|fit| fit[name].clone()).unwrap_or_default()
     }
+
+    /// A figure after the last epoch, of which the cell reports one for each.
+    fn last(&self, name: &str) -> Value {
+        self.fit(name).as_array().and_then(|epochs| epochs.last().cloned()).unwrap_or_default()
+    }
 }
 
 /// The one line of `lesson --json`. Every key is always there; what no cell reported is null.
@@ -70,8 +75,13 @@ pub fn lesson(run: &Run, written: &Written) -> Value {
         "photos": facts.data("photos"),
         "skipped": facts.data("skipped"),
         "epochs": facts.fit("epochs"),
-        "training_accuracy": facts.fit("training_accuracy"),
-        "validation_accuracy": facts.fit("validation_accuracy"),
+        "training_accuracy": facts.last("training_accuracy"),
+        "validation_accuracy": facts.last("validation_accuracy"),
+        "accuracy_by_epoch": {
+            "training_running": facts.fit("training_accuracy_running"),
+            "training": facts.fit("training_accuracy"),
+            "validation": facts.fit("validation_accuracy"),
+        },
         "seconds": facts.seconds(run),
     });
     add_ending(&mut line, run, written);
@@ -154,7 +164,10 @@ mod tests {
             ("stage", json!({"seconds": "nameless"})),
             (
                 "fit",
-                json!({"epochs": 6, "training_accuracy": 0.991, "training_accuracy_running": 0.9, "validation_accuracy": 0.985}),
+                json!({
+                    "epochs": 2, "training_accuracy": [0.98, 0.991], "training_accuracy_running": [0.9, 0.98],
+                    "validation_accuracy": [0.97, 0.985],
+                }),
             ),
             ("weather", json!("fine")),
         ];
@@ -177,8 +190,9 @@ mod tests {
     #[test]
     fn the_line_holds_what_cells_reported_last() {
         let want = json!({
-            "source": "folder x", "photos": 2002, "skipped": 3, "epochs": 6,
-            "training_accuracy": 0.991, "validation_accuracy": 0.985, "seconds": {"data": 2.0, "total": 61.5},
+            "source": "folder x", "photos": 2002, "skipped": 3, "epochs": 2,
+            "training_accuracy": 0.991, "validation_accuracy": 0.985,
+            "accuracy_by_epoch": {"training_running": [0.9, 0.98], "training": [0.98, 0.991], "validation": [0.97, 0.985]}, "seconds": {"data": 2.0, "total": 61.5},
             "cell_seconds": [1.0, 60.5],
             "peak_memory_bytes": 900_000_000, "notebook": "/out/a.ipynb", "html": "/out/a.html",
         });

@@ -76,9 +76,11 @@ impl Terminal {
             Output::Stdout(text) | Output::Stderr(text) => self.print(text),
             Output::Display { media, id: Some(id) } => {
                 let words = words(media);
-                // A curve that grows keeps its words: they are said once.
-                if self.named.insert(id.clone(), words.clone()).as_ref() != Some(&words) {
-                    self.whole_lines(&words);
+                let before = self.named.insert(id.clone(), words.clone()).unwrap_or_default();
+                // A display that grows says what is new; one that stays the same (a curve's words) says nothing.
+                let new = words.strip_prefix(&before).unwrap_or(&words).trim_start_matches('\n');
+                if !new.is_empty() {
+                    self.whole_lines(new);
                 }
             }
             Output::Display { media, id: None } | Output::Result { media } => self.whole_lines(&words(media)),
