@@ -1,1 +1,95 @@
-//! Helpers for the tests of notebooks and commands.
+//! Runs notebooks and commands as a person does: by the program itself, in a folder of their own.
+#![allow(clippy::expect_used, clippy::unwrap_used)]
+
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The program that `cargo test --workspace` has built beside these tests.
+pub fn candlewick() -> Command {
+    let test = std::env::current_exe().expect("a test has a file");
+    let profile = test.parent().and_then(Path::parent).expect("target/PROFILE/deps/TEST");
+    let program = profile.join(format!("candlewick{}", std::env::consts::EXE_SUFFIX));
+    assert!(program.is_file(), "{} is not built: run `cargo test --release --workspace`", program.display());
+    let mut command = Command::new(program);
+    command.env_remove("CANDLEWICK_DATA").env("NO_COLOR", "1");
+    command
+}
+
+/// The real photos that not every clone has; says so where they are missing.
+pub fn shared(path: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os("CANDLEWICK_SHARED")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"), PathBuf::from);
+    let path = folder.join(path);
+    if !path.exists() {
+        eprintln!("skipped: {} is not there", path.display());
+        return None;
+    }
+    Some(path)
+}
+
+/// A notebook that has been run.
+pub struct Ran {
+    /// What the program answered.
+    pub output: Output,
+    /// The notebook as it was written, null where it was not.
+    pub notebook: Value,
+    /// The folder in which it ran.
+    pub folder: tempfile::TempDir,
+}
+
+impl Ran {
+    /// Everything that code cell `index` (from 0) printed or showed as text.
+    pub fn text(&self, index: usize) -> String {
+        let outputs = self.notebook["cells"][index]["outputs"].as_array().cloned().unwrap_or_default();
+        let pieces = outputs.iter().map(|output| match output["output_type"].as_str() {
+            Some("stream") => joined(&output["text"]),
+            Some("error") => format!("{}: {}", joined(&output["ename"]), joined(&output["evalue"])),
+            _ => joined(&output["data"]["text/plain"]),
+        });
+        pieces.collect()
+    }
+
+    /// What the program said to the person.
+    pub fn said(&self) -> String {
+        String::from_utf8_lossy(&self.output.stderr).into_owned()
+    }
+}
+
+/// Runs a notebook of these code cells by `candlewick run`.
+pub fn run(cells: &[&str]) -> Ran {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let cells: Vec<_> = cells.iter().enumerate().map(|(index, code)| code_cell(index, code)).collect();
+    let notebook = json!({
+        "cells": cells, "nbformat": 4, "nbformat_minor": 5,
+        "metadata": {"language_info": {"name": "rust"}},
+    });
+    std::fs::write(folder.path().join("in.ipynb"), notebook.to_string()).expect("the temporary folder is writable");
+    let output = candlewick()
+        .args(["run", "in.ipynb", "--output", "out.ipynb"])
+        .current_dir(folder.path())
+        .output()
+        .expect("the program starts");
+    let notebook = std::fs::read(folder.path().join("out.ipynb")).unwrap_or_default();
+    Ran { output, notebook: serde_json::from_slice(&notebook).unwrap_or_default(), folder }
+}
+
+fn code_cell(index: usize, code: &str) -> Value {
+    // `# raises` marks a cell that is expected to fail, so that those behind it run.
+    let (tags, source) = match code.strip_prefix("# raises\n") {
+        Some(source) => (json!(["raises-exception"]), source),
+        None => (json!([]), code),
+    };
+    json!({
+        "cell_type": "code", "id": format!("cell-{index}"), "execution_count": null, "outputs": [],
+        "metadata": {"tags": tags}, "source": source,
+    })
+}
+
+/// A notebook's text: one string or a list of lines.
+pub fn joined(text: &Value) -> String {
+    match text {
+        Value::Array(lines) => lines.iter().filter_map(Value::as_str).collect(),
+        other => other.as_str().unwrap_or_default().to_owned(),
+    }
+}

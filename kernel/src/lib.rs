@@ -1,1 +1,22 @@
 //! The session over evcxr, and what the command line is made of.
+//!
+//! From below: [`build`] makes ready what cells import; a [`session`] runs cells; the [`runner`] runs a [`notebook`] on one; the [`terminal`] shows the run while
+//! it lasts; [`html`] and [`summary`] are what stays of it; [`cli`] is the commands.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+pub mod ansi;
+pub mod build;
+pub mod cli;
+#[cfg(test)]
+mod echo;
+pub mod html;
+pub mod lessons;
+#[path = "../../crate/src/notebook/lines.rs"]
+pub mod lines;
+pub mod notebook;
+pub mod outputs;
+pub mod runner;
+pub mod session;
+pub mod settle;
+pub mod summary;
+pub mod terminal;

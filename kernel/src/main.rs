@@ -1,2 +1,27 @@
 //! The command line.
-fn main() {}
+
+use candlewick_kernel::cli::{Args, Surroundings};
+use candlewick_kernel::terminal::Terminal;
+use candlewick_kernel::{session, settle, summary};
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // First of all: evcxr starts this very binary again, as the process that runs cells.
+    evcxr::runtime_hook();
+    let args = Args::parse();
+    let (mut terminal, mut out) = (Terminal::stderr(), std::io::stdout());
+    let mut around = Surroundings { open: &mut session::open_session, terminal: &mut terminal, out: &mut out };
+    let end =
+        settle::settle().and_then(|restarted| restarted.map_or_else(|| args.execute(&mut around).map(Into::into), Ok));
+    match end {
+        Ok(code) => code,
+        Err(error) => {
+            around.terminal.line(&format!("error: {error:#}"));
+            if args.json() {
+                around.print(&summary::set_up_error(&error));
+            }
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! The layers that backbones are made of: a convolution, with the batch norm and the activation behind it.
 
-use crate::Result;
+use super::depthwise::{applies, depthwise};
+use crate::{Error, Result};
 use candle_core::Tensor;
 
 /// The stored statistics and scale of a batch norm, each of shape `(C,)`.
@@ -52,21 +53,154 @@ pub struct LayerInfo {
     pub statistics: usize,
 }
 
+impl BatchNorm {
+    /// The same function as one factor and one summand a channel, each `(C,)`: `x * factor + summand`.
+    ///
+    /// # Errors
+    /// Where the five tensors do not have the same shape.
+    pub fn factor_and_summand(&self) -> Result<(Tensor, Tensor)> {
+        let factor = (&self.weight / (&self.running_var + self.eps)?.sqrt()?)?;
+        let summand = (&self.bias - (&self.running_mean * &factor)?)?;
+        Ok((factor, summand))
+    }
+}
+
+/// How far a [`Convolution`] is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Until {
+    /// The bare convolution.
+    Kernel,
+    /// With batch norm or bias.
+    Norm,
+    /// All of it.
+    Activation,
+}
+
 impl Convolution {
     /// `(N, I, H, W)` to `(N, O, h, w)`; differentiable.
     ///
+    /// A batch norm uses its stored statistics, as a frozen network must.
+    ///
     /// # Errors
-    /// Where the input's channels do not fit.
+    /// Where the input's channels do not fit, or it is smaller than the kernel.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let _ = x;
-        unimplemented!()
+        self.forward_until(x, Until::Activation)
     }
 
-    /// The same function with the batch norm folded into kernel and bias.
+    pub(crate) fn forward_until(&self, x: &Tensor, until: Until) -> Result<Tensor> {
+        let mut y = self.convolve(x)?;
+        if until >= Until::Norm {
+            let along_channels = |t: &Tensor| t.reshape((1, (), 1, 1));
+            if let Some(bias) = &self.bias {
+                y = y.broadcast_add(&along_channels(bias)?)?;
+            }
+            if let Some(batch_norm) = &self.batch_norm {
+                let (factor, summand) = batch_norm.factor_and_summand()?;
+                y = y.broadcast_mul(&along_channels(&factor)?)?.broadcast_add(&along_channels(&summand)?)?;
+            }
+        }
+        if until >= Until::Activation && self.relu6 {
+            y = y.clamp(0f32, 6f32)?;
+        }
+        Ok(y)
+    }
+
+    fn convolve(&self, x: &Tensor) -> Result<Tensor> {
+        let (out, channels, height, width) = self.weight.dims4()?;
+        let fits = match x.dims() {
+            &[n, c, h, w] => {
+                n > 0 && c == channels * self.groups && h + 2 * self.padding >= height && w + 2 * self.padding >= width
+            }
+            _ => false,
+        };
+        if !fits {
+            let what = format!("a convolution of {}x{height}x{width} to {out} channels", channels * self.groups);
+            return Err(Error::shape(what, format!("(N, {}, H, W)", channels * self.groups), x.dims()));
+        }
+        if applies(x, &self.weight, self.groups) {
+            return Ok(depthwise(x, &self.weight, self.stride, self.padding)?);
+        }
+        if (height, width, self.stride, self.padding, self.groups) == (1, 1, 1, 0, 1) {
+            return self.multiply(x);
+        }
+        Ok(x.conv2d(&self.weight, self.padding, self.stride, 1, self.groups)?)
+    }
+
+    /// A pointwise convolution as what it is, a product of matrices: candle's own takes at least twice the time
+    /// forwards, and some ten times backwards.
+    fn multiply(&self, x: &Tensor) -> Result<Tensor> {
+        let (photos, _, height, width) = x.dims4()?;
+        let out = self.weight.dim(0)?;
+        let y = self.weight.flatten_from(1)?.broadcast_matmul(&x.flatten_from(2)?)?;
+        Ok(y.reshape((photos, out, height, width))?)
+    }
+
+    /// The same function with the batch norm folded into kernel and bias (Jacob et al. 2018, section 3.2).
     ///
     /// # Errors
     /// Where the tensors' shapes do not fit each other.
     pub fn folded(&self) -> Result<Self> {
-        unimplemented!()
+        let Some(batch_norm) = &self.batch_norm else { return Ok(self.clone()) };
+        let (factor, summand) = batch_norm.factor_and_summand()?;
+        let weight = self.weight.broadcast_mul(&factor.reshape(((), 1, 1, 1))?)?;
+        let bias = match &self.bias {
+            Some(bias) => ((bias * factor)? + summand)?,
+            None => summand,
+        };
+        Ok(Self { weight, bias: Some(bias), batch_norm: None, ..self.clone() })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use candle_core::{Device, Var};
+
+    fn tensor<const N: usize>(values: [f32; N], shape: &[usize]) -> Tensor {
+        Tensor::new(values.as_slice(), &Device::Cpu).unwrap().reshape(shape).unwrap()
+    }
+
+    /// One pixel, one channel, all by hand: `2x`, less 1, over the root of `3 + 1`, times 4, plus .5, clamped.
+    fn by_hand(relu6: bool) -> Convolution {
+        let one = |value| tensor([value], &[1]);
+        let batch_norm =
+            BatchNorm { weight: one(4.), bias: one(0.5), running_mean: one(1.), running_var: one(3.), eps: 1. };
+        let weight = tensor([2.], &[1, 1, 1, 1]);
+        Convolution { weight, bias: None, batch_norm: Some(batch_norm), stride: 1, padding: 0, groups: 1, relu6 }
+    }
+
+    #[test]
+    fn a_convolution_is_kernel_then_norm_then_activation() {
+        let x = tensor([-1., 0., 0.5, 3.], &[1, 1, 2, 2]);
+        let run = |layer: &Convolution, until| {
+            layer.forward_until(&x, until).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap()
+        };
+        assert_eq!(run(&by_hand(true), Until::Kernel), [-2., 0., 1., 6.]);
+        assert_eq!(run(&by_hand(true), Until::Norm), [-5.5, -1.5, 0.5, 10.5]);
+        assert_eq!(run(&by_hand(true), Until::Activation), [0., 0., 0.5, 6.]);
+        assert_eq!(run(&by_hand(false), Until::Activation), [-5.5, -1.5, 0.5, 10.5]);
+        let folded = by_hand(true).folded().unwrap();
+        assert!(folded.batch_norm.is_none());
+        assert_eq!(run(&folded, Until::Activation), [0., 0., 0.5, 6.]);
+        assert_eq!(run(&folded.folded().unwrap(), Until::Norm), [-5.5, -1.5, 0.5, 10.5]);
+    }
+
+    #[test]
+    fn its_gradient_passes_where_nothing_is_clamped() {
+        let x = Var::from_tensor(&tensor([-1., 0.5, 0.6, 3.], &[1, 1, 2, 2])).unwrap();
+        let y = by_hand(true).forward(&x).unwrap().sum_all().unwrap();
+        let gradient = y.backward().unwrap().get(&x).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        // 2 * 4 / 2 inside, nothing below 0 or above 6.
+        assert_eq!(gradient, [0., 4., 4., 0.]);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_an_error() {
+        for shape in [&[1, 2, 4, 4][..], &[1, 4, 4], &[0, 1, 4, 4], &[1, 1, 0, 4]] {
+            let x = Tensor::zeros(shape, candle_core::DType::F32, &Device::Cpu).unwrap();
+            let error = by_hand(true).forward(&x).unwrap_err();
+            assert!(matches!(error, Error::Shape { .. }), "{shape:?}: {error}");
+        }
     }
 }

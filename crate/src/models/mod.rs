@@ -1,12 +1,14 @@
 //! Backbones: one file an architecture, layers named as torchvision names them.
 
+mod depthwise;
 mod layers;
 mod mobilenet_v2;
+mod names;
 
 pub mod imagenet;
 
 pub use layers::{BatchNorm, Convolution, LayerInfo};
-pub use mobilenet_v2::MobileNetV2;
+pub use mobilenet_v2::{InvertedResidual, MobileNetV2};
 
 use crate::Result;
 use crate::images::Preprocess;
@@ -57,3 +59,27 @@ pub trait Backbone: Send + Sync + 'static {
     /// Its layers in order: name, kind and number of parameters.
     fn layers(&self) -> Vec<LayerInfo>;
 }
+
+/// One architecture of this crate.
+#[derive(Clone, Copy, Debug)]
+pub struct BackboneRow {
+    /// Its name, as in [`BackboneSpec::name`].
+    pub name: &'static str,
+    /// The identity of its usual weights, a row of [`WEIGHTS`](crate::weights::WEIGHTS).
+    pub weights: &'static str,
+    /// Makes one with random weights, by seed.
+    pub random: fn(u64) -> Result<Box<dyn Backbone>>,
+    /// Makes one with the weights of an identity or a file.
+    pub load: fn(&str) -> Result<Box<dyn Backbone>>,
+}
+
+/// Every architecture: a new one is one file and one row here, and every test that walks the rows tests it.
+pub const BACKBONES: &[BackboneRow] = &[BackboneRow {
+    name: "mobilenet_v2",
+    weights: "mobilenet_v2.tv_in1k",
+    random: |seed| Ok(Box::new(MobileNetV2::random(seed)?)),
+    load: |identity| Ok(Box::new(MobileNetV2::load(identity)?)),
+}];
+
+#[cfg(test)]
+mod tests;

@@ -2,13 +2,16 @@
 //!
 //! On the candlewick kernel, displays and progress are live; on the stock evcxr kernel the same calls print whole lines.
 
+pub mod display;
 pub mod lines;
 mod progress;
 
+pub use display::DebugDisplay;
 pub use progress::Progress;
 
 use lines::Line;
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Whether the cell runs on the candlewick kernel, which understands marked [`lines`].
 pub fn on_candlewick_kernel() -> bool {
@@ -29,8 +32,28 @@ pub fn report(about: &str, facts: serde_json::Value) {
     }
 }
 
+/// Whether the work that is under way has been asked to stop.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// Asks the work that is under way to stop at the next good place. What it has reached is kept.
+///
+/// It stays asked until [`resume`]: a cell's later work stops as well.
+pub fn interrupt() {
+    INTERRUPTED.store(true, Ordering::Relaxed);
+}
+
+/// Forgets an [`interrupt`]: a new cell begins.
+pub fn resume() {
+    INTERRUPTED.store(false, Ordering::Relaxed);
+}
+
+/// Whether long work should stop: it asks between photos, and between steps of training.
+pub fn interrupted() -> bool {
+    INTERRUPTED.load(Ordering::Relaxed)
+}
+
 /// A picture that shows itself when it ends a cell.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub enum Picture {
     /// Vector graphics: a whole `<svg>` document, and words for those who cannot see it.
     Svg {

@@ -1,0 +1,99 @@
+//! How many photos a second the frozen plan turns into features: one JSON line, as `peers.py forward` prints.
+//!
+//!     cargo run --release -p candlewick --example forward -- --threads 2 --repeats 10 --batch 32 [--layers]
+//!         [--weights mobilenet_v2-b0353104.pth]
+
+use candlewick::Result;
+use candlewick::images::Pixels;
+use candlewick::models::{Backbone, MobileNetV2};
+use candlewick::notebook::Progress;
+use std::process::ExitCode;
+use std::time::Instant;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let threads = number("--threads", 2);
+    let (repeats, batch) = (number("--repeats", 10).max(1), number("--batch", 32).max(1));
+    // Before anything else uses the pool; where it exists already, its size stands and is what is reported.
+    let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+
+    let weights = value("--weights");
+    let model = match &weights {
+        Some(file) => MobileNetV2::load(file)?,
+        None => MobileNetV2::random(0)?,
+    };
+    let frozen = model.freeze()?;
+    let side = frozen.spec().preprocess.side;
+    let photos: Vec<Pixels> = (0..batch).map(|i| noise(side, i as u64)).collect();
+
+    if std::env::args().any(|argument| argument == "--layers") {
+        for (part, time) in frozen.timings(&photos[0], repeats)?.iter().enumerate() {
+            eprintln!("part {part:2}  {:7.1} us", time.as_secs_f64() * 1e6);
+        }
+    }
+
+    let pass = || {
+        let progress = Progress::new("photos", Some(batch as u64), "photos");
+        let began = Instant::now();
+        let features = frozen.features_of_all(batch, |i| Ok(photos[i].clone()), &progress)?;
+        Ok::<_, candlewick::Error>((began.elapsed().as_secs_f64(), features))
+    };
+    pass()?;
+    let (_, features) = pass()?;
+    let mut seconds = (0..repeats).map(|_| Ok(pass()?.0)).collect::<Result<Vec<_>>>()?;
+    seconds.sort_by(f64::total_cmp);
+    let median = (seconds[(repeats - 1) / 2] + seconds[repeats / 2]) / 2.0;
+    let norm = features.get(0)?.sqr()?.sum_all()?.to_scalar::<f32>()?.sqrt();
+    println!(
+        "{}",
+        serde_json::json!({
+            "engine": "candlewick", "model": "mobilenet_v2", "variant": frozen.cpu().name(),
+            "images_per_second_median": round(batch as f64 / median),
+            "images_per_second_best": round(batch as f64 / seconds[0]),
+            "threads": rayon::current_num_threads(), "batch": batch, "repeats": repeats,
+            "weights": if weights.is_some() { "file" } else { "random" },
+            "feature_l2_first_image": norm,
+        })
+    );
+    Ok(())
+}
+
+fn round(x: f64) -> f64 {
+    (x * 10.0).round() / 10.0
+}
+
+fn value(name: &str) -> Option<String> {
+    std::env::args().skip_while(|argument| argument != name).nth(1)
+}
+
+fn number(name: &str, default: usize) -> usize {
+    match value(name).map(|text| text.parse()) {
+        None => default,
+        Some(Ok(number)) => number,
+        Some(Err(_)) => {
+            eprintln!("{name} takes a number");
+            std::process::exit(2)
+        }
+    }
+}
+
+/// Any pixels do: the plan takes the same time for all.
+fn noise(side: usize, seed: u64) -> Pixels {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let byte = |_| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 32) as u8
+    };
+    Pixels { height: side, width: side, rgb: (0..side * side * 3).map(byte).collect() }
+}

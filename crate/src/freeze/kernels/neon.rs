@@ -1,0 +1,63 @@
+//! NEON, for 64-bit ARM.
+
+use super::simd::{Rows, Simd, Tile, depthwise, tile};
+use core::arch::aarch64::*;
+
+#[derive(Clone, Copy)]
+pub(super) struct Neon;
+
+// SAFETY, of each function below: a `Simd` is used only behind `Kernels::new`, which has asked the machine for the
+// instructions; pointers are the caller's care, as the trait says.
+impl Simd for Neon {
+    type V = float32x4_t;
+    const WIDTH: usize = 4;
+    // 24 sums, 4 weights and an input: 29 of the 32 registers.
+    const ROWS: usize = 6;
+
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> float32x4_t {
+        unsafe { vdupq_n_f32(x) }
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> float32x4_t {
+        unsafe { vld1q_f32(from) }
+    }
+    #[inline(always)]
+    unsafe fn store(to: *mut f32, x: float32x4_t) {
+        unsafe { vst1q_f32(to, x) }
+    }
+    #[inline(always)]
+    unsafe fn add(a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        unsafe { vaddq_f32(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn fma(a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t {
+        unsafe { vfmaq_f32(c, a, b) }
+    }
+    #[inline(always)]
+    unsafe fn clamp(x: float32x4_t, low: float32x4_t, high: float32x4_t) -> float32x4_t {
+        // Both give NaN where either operand is.
+        unsafe { vmaxq_f32(low, vminq_f32(high, x)) }
+    }
+    #[inline(always)]
+    unsafe fn tile<const R: usize, const PIXEL: usize>(_blocks: usize, job: &Tile) {
+        unsafe { neon_tile::<R, PIXEL>(job) }
+    }
+    #[inline(always)]
+    unsafe fn depthwise<const STRIDE: usize>(job: &Rows) {
+        unsafe { neon_depthwise::<STRIDE>(job) }
+    }
+}
+
+#[target_feature(enable = "neon")]
+unsafe fn neon_tile<const R: usize, const PIXEL: usize>(job: &Tile) {
+    // Rows that no tile has need no code.
+    if R <= Neon::ROWS {
+        unsafe { tile::<Neon, R, 4, PIXEL>(job) }
+    }
+}
+
+#[target_feature(enable = "neon")]
+unsafe fn neon_depthwise<const STRIDE: usize>(job: &Rows) {
+    unsafe { depthwise::<Neon, STRIDE>(job) }
+}

@@ -1,0 +1,226 @@
+//! Every kernel at every level of this machine against sums in f64, one number at a time.
+
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::freeze::plan::{Conv, pack};
+use crate::freeze::tests::noise;
+
+fn every_level() -> impl Iterator<Item = Kernels> {
+    CpuLevel::available().into_iter().map(|level| Kernels::new(level).unwrap())
+}
+
+/// Planes of blocks from one number per channel and pixel; the channels that fill up the last block are NaN, as no
+/// kernel may look at them.
+fn planes(channels: usize, pixels: usize, at: impl Fn(usize, usize) -> f32) -> Vec<Block> {
+    let mut blocks = vec![Block([f32::NAN; LANES]); channels.div_ceil(LANES) * pixels];
+    for channel in 0..channels {
+        for pixel in 0..pixels {
+            blocks[channel / LANES * pixels + pixel].0[channel % LANES] = at(channel, pixel);
+        }
+    }
+    blocks
+}
+
+fn conv(outputs: usize, inputs: usize, side: usize, stride: usize, groups: usize, relu6: bool) -> Conv {
+    Conv {
+        shape: [outputs, inputs, side, side],
+        weight: noise(outputs as u64, outputs * inputs * side * side),
+        bias: noise(inputs as u64 + 99, outputs).into_iter().map(|x| 3.0 * x).collect(),
+        stride,
+        padding: side / 2,
+        groups,
+        relu6,
+    }
+}
+
+fn clamped(x: f64, relu6: bool) -> f64 {
+    if relu6 { x.clamp(0.0, 6.0) } else { x }
+}
+
+#[track_caller]
+fn assert_close(got: f32, want: f64, where_: impl FnOnce() -> String) {
+    assert!((f64::from(got) - want).abs() <= 1e-4 * want.abs().max(1.0), "{}: {got}, not {want}", where_());
+}
+
+#[test]
+fn pointwise_and_pooled() {
+    // Channels in and out, pixels, first pixel: fewer than a tile, one more than one, no multiple of anything.
+    let cases = [(1, 1, 1, 0), (3, 8, 5, 2), (24, 144, 49, 0), (144, 24, 15, 3), (16, 40, 29, 1), (960, 17, 13, 0)];
+    let mut seen = 0;
+    for kernels in every_level() {
+        for (inputs, outputs, pixels, first) in cases {
+            for (relu6, with_residual) in [(true, false), (false, false), (false, true), (true, true)] {
+                let conv = conv(outputs, inputs, 1, 1, 1, relu6);
+                let by = pack::dense(&conv, kernels);
+                let all = first + pixels + 1;
+                let numbers = noise(7, inputs.max(outputs) * all);
+                let at = |channel: usize, pixel: usize| numbers[channel * all + pixel];
+                let input = planes(inputs, all, at);
+                let extra = planes(outputs, all, at);
+                let view = |data| View { data, plane: all, first };
+                let want = |output: usize, pixel: usize, residual: bool| {
+                    let products =
+                        (0..inputs).map(|i| f64::from(conv.weight[output * inputs + i]) * f64::from(at(i, pixel)));
+                    let sum = products.sum::<f64>() + f64::from(conv.bias[output]);
+                    clamped(sum + if residual { f64::from(at(output, pixel)) } else { 0.0 }, relu6)
+                };
+
+                let untouched = Block([-7.0; LANES]);
+                let mut output = vec![untouched; outputs.div_ceil(LANES) * all];
+                let to = ViewMut { data: &mut output, plane: all, first };
+                let residual = with_residual.then(|| view(&extra));
+                kernels.pointwise(&by, 0..by.bias.len(), pixels, view(&input), to, residual);
+                for (i, block) in output.iter().enumerate() {
+                    let (plane, pixel) = (i / all, i % all);
+                    if pixel < first || pixel >= first + pixels {
+                        assert_eq!(*block, untouched, "{kernels:?} wrote outside its pixels");
+                        continue;
+                    }
+                    for lane in 0..LANES.min(outputs - plane * LANES) {
+                        let output = plane * LANES + lane;
+                        assert_close(block.0[lane], want(output, pixel, with_residual), || {
+                            format!("{kernels:?}, {inputs} to {outputs}, channel {output}, pixel {pixel}")
+                        });
+                    }
+                }
+
+                let mut means = vec![untouched; by.bias.len()];
+                kernels.pooled(&by, pixels, view(&input), &mut means);
+                for output in 0..outputs {
+                    let sum: f64 = (first..first + pixels).map(|pixel| want(output, pixel, false)).sum();
+                    assert_close(means[output / LANES].0[output % LANES], sum / pixels as f64, || {
+                        format!("{kernels:?}, mean, {inputs} to {outputs}, channel {output}")
+                    });
+                }
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen >= 24);
+}
+
+#[test]
+fn pointwise_of_some_panels_leaves_the_others() {
+    for kernels in every_level() {
+        let by = pack::dense(&conv(80, 16, 1, 1, 1, false), kernels);
+        let input = planes(16, 3, |_, _| 1.0);
+        let mut output = vec![Block::ZERO; 5 * 3];
+        let to = ViewMut { data: &mut output, plane: 3, first: 0 };
+        kernels.pointwise(&by, 2..4, 3, View { data: &input, plane: 3, first: 0 }, to, None);
+        for (i, block) in output.iter().enumerate() {
+            assert_eq!(*block != Block::ZERO, (2..4).contains(&(i / 3)), "{kernels:?}, block {i}");
+        }
+    }
+}
+
+#[test]
+fn stem() {
+    for kernels in every_level() {
+        for (height, width, outputs) in [(1, 1, 32), (2, 3, 8), (7, 30, 24), (5, 31, 33)] {
+            let conv = conv(outputs, 3, 3, 2, 1, true);
+            let by = pack::dense(&conv, kernels);
+            let row = (width + 2) * 3;
+            let numbers = noise(3, height * width * 3);
+            let mut photo = vec![0.0; (height + 2) * row];
+            for (y, from) in numbers.chunks(width * 3).enumerate() {
+                photo[(y + 1) * row + 3..][..width * 3].copy_from_slice(from);
+            }
+            let out_width = width.div_ceil(2);
+            for y in 0..height.div_ceil(2) {
+                let mut output = vec![Block::ZERO; by.bias.len() * out_width];
+                let to = ViewMut { data: &mut output, plane: out_width, first: 0 };
+                kernels.stem_row(&by, Framed { data: &photo, row }, y, out_width, to);
+                for (channel, x) in (0..outputs).flat_map(|channel| (0..out_width).map(move |x| (channel, x))) {
+                    let mut want = f64::from(conv.bias[channel]);
+                    for (dy, dx, c) in (0..27).map(|i| (i / 9, i / 3 % 3, i % 3)) {
+                        let (from_y, from_x) = (2 * y + dy, 2 * x + dx);
+                        if (1..=height).contains(&from_y) && (1..=width).contains(&from_x) {
+                            let value = numbers[((from_y - 1) * width + from_x - 1) * 3 + c];
+                            let weight = conv.weight[((channel * 3 + c) * 3 + dy) * 3 + dx];
+                            want += f64::from(value) * f64::from(weight);
+                        }
+                    }
+                    let got = output[channel / LANES * out_width + x].0[channel % LANES];
+                    assert_close(got, clamped(want, true), || format!("{kernels:?}, {height}x{width}, ({y}, {x})"));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn depthwise() {
+    for kernels in every_level() {
+        for (height, width, channels) in [(1, 1, 3), (1, 2, 16), (2, 1, 8), (3, 3, 24), (5, 7, 144), (14, 13, 17)] {
+            for (stride, relu6) in [(1, true), (2, false), (2, true)] {
+                let conv = conv(channels, 1, 3, stride, channels, relu6);
+                let by = pack::depthwise(&conv);
+                let pixels = height * width;
+                let numbers = noise(5, channels * pixels);
+                let input = planes(channels, pixels, |channel, pixel| numbers[channel * pixels + pixel]);
+                let (out_height, out_width) = (height.div_ceil(stride), width.div_ceil(stride));
+                let zeros = vec![Block::ZERO; width];
+                for block in 0..channels.div_ceil(LANES) {
+                    let data = &input[block * pixels..][..pixels];
+                    let ring = Ring { data, rows: height, width, height };
+                    let mut output = vec![Block::ZERO; out_height * out_width];
+                    kernels.depthwise(&by, block, ring, &zeros, 0..out_height, &mut output);
+                    for (i, got) in output.iter().enumerate() {
+                        let (y, x) = (i / out_width, i % out_width);
+                        for lane in 0..LANES.min(channels - block * LANES) {
+                            let channel = block * LANES + lane;
+                            let mut want = f64::from(conv.bias[channel]);
+                            for (dy, dx) in (0..9).map(|tap| (tap / 3, tap % 3)) {
+                                let (from_y, from_x) = (y * stride + dy, x * stride + dx);
+                                if (1..=height).contains(&from_y) && (1..=width).contains(&from_x) {
+                                    let at = channel * pixels + (from_y - 1) * width + from_x - 1;
+                                    want += f64::from(numbers[at]) * f64::from(conv.weight[channel * 9 + dy * 3 + dx]);
+                                }
+                            }
+                            assert_close(got.0[lane], clamped(want, relu6), || {
+                                format!("{kernels:?}, {height}x{width}, stride {stride}, channel {channel}, ({y}, {x})")
+                            });
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn nan_stays_nan_and_infinity_is_clamped() {
+    for kernels in every_level() {
+        let one = Conv {
+            shape: [16, 1, 1, 1],
+            weight: vec![1.0; 16],
+            bias: vec![0.0; 16],
+            stride: 1,
+            padding: 0,
+            groups: 1,
+            relu6: true,
+        };
+        let by = pack::dense(&one, kernels);
+        let values = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e-40, -0.5, 7.0, 2.5];
+        let input = planes(1, values.len(), |_, pixel| values[pixel]);
+        let mut output = vec![Block::ZERO; values.len()];
+        let to = ViewMut { data: &mut output, plane: values.len(), first: 0 };
+        let from = View { data: &input, plane: values.len(), first: 0 };
+        kernels.pointwise(&by, 0..1, values.len(), from, to, None);
+        let got: Vec<f32> = output.iter().map(|block| block.0[15]).collect();
+        assert!(got[0].is_nan(), "{kernels:?}: {got:?}");
+        assert_eq!(got[1..], [6.0, 0.0, 1e-40, 0.0, 6.0, 2.5], "{kernels:?}");
+    }
+}
+
+#[test]
+#[should_panic(expected = "fits")]
+fn a_view_that_ends_too_early_is_refused() {
+    let kernels = Kernels::new(CpuLevel::Portable).unwrap();
+    let by = pack::dense(&conv(16, 32, 1, 1, 1, false), kernels);
+    let input = planes(32, 4, |_, _| 0.0);
+    let mut output = vec![Block::ZERO; 4];
+    let to = ViewMut { data: &mut output, plane: 4, first: 0 };
+    kernels.pointwise(&by, 0..1, 4, View { data: &input, plane: 4, first: 1 }, to, None);
+}

@@ -1,0 +1,52 @@
+//! Weights in the order in which the kernels read them.
+
+use super::spec::Conv;
+use crate::freeze::kernels::{Block, Kernels, LANES, Packed, PackedDepthwise};
+
+fn clamp(conv: &Conv) -> (f32, f32) {
+    if conv.relu6 { (0.0, 6.0) } else { (f32::NEG_INFINITY, f32::INFINITY) }
+}
+
+fn bias(conv: &Conv) -> Vec<Block> {
+    let mut blocks = vec![Block::ZERO; conv.outputs().div_ceil(LANES)];
+    for (channel, &value) in conv.bias.iter().enumerate() {
+        blocks[channel / LANES].0[channel % LANES] = value;
+    }
+    blocks
+}
+
+/// A convolution over all channels. Its inputs come row by row, column by column, channel by channel: for a 1x1 one
+/// simply the channels.
+pub(in crate::freeze) fn dense(conv: &Conv, kernels: Kernels) -> Packed {
+    let [outputs, channels, rows, columns] = conv.shape;
+    let inputs = channels * rows * columns;
+    let panel = kernels.panel();
+    let bias = bias(conv);
+    let mut weights = vec![Block::ZERO; bias.len() * inputs];
+    for output in 0..outputs {
+        let block = output / LANES;
+        let first = block - block % panel;
+        let width = panel.min(bias.len() - first);
+        for input in 0..inputs {
+            let (tap, channel) = (input / channels, input % channels);
+            let value = conv.weight[(output * channels + channel) * rows * columns + tap];
+            weights[first * inputs + input * width + block - first].0[output % LANES] = value;
+        }
+    }
+    Packed { weights, bias, inputs, panel, clamp: clamp(conv) }
+}
+
+/// A 3x3 depthwise convolution.
+pub(in crate::freeze) fn depthwise(conv: &Conv) -> PackedDepthwise {
+    let bias = bias(conv);
+    let mut weights = vec![Block::ZERO; bias.len() * 10];
+    for (channel, taps) in conv.weight.chunks_exact(9).enumerate() {
+        for (tap, &value) in taps.iter().enumerate() {
+            weights[channel / LANES * 10 + tap].0[channel % LANES] = value;
+        }
+    }
+    for (block, bias) in bias.into_iter().enumerate() {
+        weights[block * 10 + 9] = bias;
+    }
+    PackedDepthwise { weights, stride: conv.stride, clamp: clamp(conv) }
+}

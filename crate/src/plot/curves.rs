@@ -1,0 +1,302 @@
+//! Curves over epochs: panels side by side, one legend beneath them all.
+
+use super::{BLUE, Colour, GREEN, INK, ORANGE, PURPLE};
+use crate::notebook::Picture;
+use crate::notebook::display::escape;
+use crate::{Error, Result};
+use plotters::coord::Shift;
+use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use std::ops::Range;
+
+/// One set of axes with its lines.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Panel<'a> {
+    /// What stands above it.
+    pub title: &'a str,
+    /// What its values are: the vertical axis' name.
+    pub quantity: &'a str,
+    /// The least and the most that a value can be: the axis has no ticks beyond.
+    pub bounds: (f64, f64),
+    /// Its lines: a value for every epoch, from 1. What is not finite leaves a gap.
+    pub lines: Vec<Vec<f64>>,
+}
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+
+const PANEL: (u32, u32) = (480, 330);
+const LEGEND: u32 = 36;
+/// Marks on every epoch crowd a long line.
+const MARKED: usize = 30;
+
+/// Panels side by side. The lines of each are named `names`, in order, by one legend below, where it covers none.
+///
+/// # Errors
+/// [`Error::Plot`] for no panels, more than four lines, another number of lines than of names, or lines without values.
+pub fn curves(names: &[&str], panels: &[Panel<'_>], alt: &str) -> Result<Picture> {
+    check(names, panels)?;
+    let size = (PANEL.0 * panels.len() as u32, PANEL.1 + LEGEND);
+    let mut svg = String::new();
+    draw(&mut svg, size, names, panels).map_err(|error| Error::Plot(error.to_string()))?;
+    // Plotters writes no words for screen readers.
+    let words = escape(alt);
+    let svg = svg.replacen("<svg ", &format!("<svg role=\"img\" aria-label=\"{words}\" "), 1);
+    let svg = svg.replacen(">\n", &format!(">\n<desc>{words}</desc>\n"), 1);
+    Ok(Picture::Svg { svg, alt: alt.to_owned() })
+}
+
+fn check(names: &[&str], panels: &[Panel<'_>]) -> Result<()> {
+    let wrong = |why: String| Err(Error::Plot(why));
+    if panels.is_empty() || names.len() > STYLES.len() {
+        return wrong(format!("curves want a panel or more, and up to {} lines each", STYLES.len()));
+    }
+    for panel in panels {
+        if panel.lines.len() != names.len() {
+            return wrong(format!("{}: {} lines and {} names", panel.title, panel.lines.len(), names.len()));
+        }
+        if !panel.lines.iter().flatten().any(|value| value.is_finite()) {
+            return wrong(format!("{}: there is no value to draw", panel.title));
+        }
+    }
+    Ok(())
+}
+
+#[derive(Clone, Copy)]
+enum Shape {
+    Circle,
+    Triangle,
+    Square,
+    Diamond,
+}
+
+/// Colour and mark of the first line, the second, ...
+const STYLES: [(Colour, Shape); 4] =
+    [(ORANGE, Shape::Triangle), (BLUE, Shape::Circle), (GREEN, Shape::Square), (PURPLE, Shape::Diamond)];
+
+fn colour((red, green, blue): Colour) -> RGBColor {
+    RGBColor(red, green, blue)
+}
+
+fn font(size: f64) -> TextStyle<'static> {
+    // Plotters writes its size divided by 1.24.
+    ("sans-serif", size * 1.24).into_font().color(&colour(INK))
+}
+
+type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
+
+fn draw(svg: &mut String, size: (u32, u32), names: &[&str], panels: &[Panel<'_>]) -> Drawn {
+    let root = SVGBackend::with_string(svg, size).into_drawing_area();
+    root.fill(&WHITE)?;
+    let (above, _) = root.split_vertically(PANEL.1);
+    for (area, panel) in above.split_evenly((1, panels.len())).iter().zip(panels) {
+        draw_panel(&root, area, panel)?;
+    }
+    draw_legend(&root, size.0, names)?;
+    root.present()
+}
+
+fn draw_panel(root: &Area<'_>, area: &Area<'_>, panel: &Panel<'_>) -> Drawn {
+    let epochs = panel.lines.iter().map(Vec::len).max().unwrap_or(1).max(1);
+    let values = panel.lines.iter().flatten().copied().filter(|value| value.is_finite());
+    let (low, high, step) = scale(values, panel.bounds);
+    let margin = (0.04 * (epochs - 1) as f64).max(0.3);
+    let decimals = (-step.log10()).ceil().max(0.0) as usize;
+    let mut chart = ChartBuilder::on(area)
+        .margin(8)
+        .margin_right(20)
+        .caption(panel.title, font(16.0))
+        .x_label_area_size(42)
+        .y_label_area_size(64)
+        .build_cartesian_2d(
+            Axis { low: 1.0 - margin, high: epochs as f64 + margin, ticks: epoch_ticks(epochs) },
+            Axis { low, high, ticks: ticks(low.max(panel.bounds.0), high.min(panel.bounds.1), step) },
+        )?;
+    chart
+        .configure_mesh()
+        .disable_x_mesh()
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(RGBColor(225, 225, 225))
+        .axis_style(RGBColor(120, 120, 120))
+        .x_desc("epoch")
+        .y_desc(panel.quantity)
+        .x_label_formatter(&|epoch| format!("{epoch:.0}"))
+        .y_label_formatter(&|value| format!("{value:.decimals$}"))
+        .label_style(font(12.0))
+        .axis_desc_style(font(13.0))
+        .draw()?;
+    for (values, (tone, shape)) in panel.lines.iter().zip(STYLES) {
+        let points: Vec<(f64, f64)> = values.iter().enumerate().map(|(at, value)| ((at + 1) as f64, *value)).collect();
+        for run in points.split(|(_, value)| !value.is_finite()) {
+            chart.draw_series(LineSeries::new(run.iter().copied(), colour(tone).stroke_width(2)))?;
+        }
+        if epochs <= MARKED {
+            for point in points.iter().filter(|(_, value)| value.is_finite()) {
+                draw_mark(root, chart.backend_coord(point), tone, shape)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// An axis that has its ticks exactly where it is told.
+struct Axis {
+    low: f64,
+    high: f64,
+    ticks: Vec<f64>,
+}
+
+impl Ranged for Axis {
+    type FormatOption = DefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, value: &f64, (start, end): (i32, i32)) -> i32 {
+        start + (f64::from(end - start) * (value - self.low) / (self.high - self.low)).round() as i32
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
+        if hint.weight().allow_light_points() { Vec::new() } else { self.ticks.clone() }
+    }
+
+    fn range(&self) -> Range<f64> {
+        self.low..self.high
+    }
+}
+
+/// A mark on the whole picture.
+fn draw_mark(root: &Area<'_>, (x, y): (i32, i32), tone: Colour, shape: Shape) -> Drawn {
+    let fill = colour(tone).filled();
+    match shape {
+        Shape::Circle => root.draw(&Circle::new((x, y), 4, fill)),
+        Shape::Triangle => root.draw(&Polygon::new([(x, y - 5), (x - 5, y + 4), (x + 5, y + 4)], fill)),
+        Shape::Square => root.draw(&Rectangle::new([(x - 4, y - 4), (x + 4, y + 4)], fill)),
+        Shape::Diamond => root.draw(&Polygon::new([(x, y - 5), (x - 5, y), (x, y + 5), (x + 5, y)], fill)),
+    }
+}
+
+/// Names in one row in the middle, each beside a stretch of its line.
+fn draw_legend(root: &Area<'_>, width: u32, names: &[&str]) -> Drawn {
+    const SIZE: f64 = 13.0;
+    let entry = |name: &str| 44 + (super::text::width(name) * SIZE).ceil() as i32 + 24;
+    let mut x = (width as i32 - names.iter().map(|name| entry(name)).sum::<i32>()).max(0) / 2;
+    let y = (PANEL.1 + LEGEND / 2) as i32 - 4;
+    for (name, (tone, shape)) in names.iter().zip(STYLES) {
+        root.draw(&PathElement::new([(x, y), (x + 34, y)], colour(tone).stroke_width(2)))?;
+        draw_mark(root, (x + 17, y), tone, shape)?;
+        let style = font(SIZE).pos(Pos::new(HPos::Left, VPos::Center));
+        root.draw(&Text::new((*name).to_owned(), (x + 42, y), style))?;
+        x += entry(name);
+    }
+    Ok(())
+}
+
+/// The lowest and the highest value to show, and the step between ticks: 1, 2 or 5 times a power of ten.
+///
+/// Values stand a little off the edges; beyond what they can be there is no more room than that.
+fn scale(values: impl Iterator<Item = f64>, bounds: (f64, f64)) -> (f64, f64, f64) {
+    let extend = |(low, high): (f64, f64), value: f64| (low.min(value), high.max(value));
+    let (least, most) = values.fold((f64::INFINITY, f64::NEG_INFINITY), extend);
+    // A flat line is shown at a scale that makes it look flat.
+    let flat = most - least <= 1e-6 * most.abs().max(1e-6);
+    let span = if flat { (0.1 * most.abs()).max(0.01) } else { most - least };
+    let (low, high) = if flat { (most - span / 2.0, most + span / 2.0) } else { (least, most) };
+    let margin = 0.06 * span;
+    let (low, high) = ((low - margin).max(bounds.0 - margin), (high + margin).min(bounds.1 + margin));
+    (low, high, nice((high - low) / 6.0))
+}
+
+/// The least of 1, 2, 5, 10 times a power of ten that is not, or hardly, below `step`.
+fn nice(step: f64) -> f64 {
+    let power = 10_f64.powf(step.log10().floor());
+    [1.0, 2.0, 5.0].into_iter().map(|factor| factor * power).find(|nice| *nice > 0.9 * step).unwrap_or(10.0 * power)
+}
+
+/// Multiples of `step` from `low` to `high`.
+fn ticks(low: f64, high: f64, step: f64) -> Vec<f64> {
+    // A bound may be a tick itself, rounding or not.
+    let first = (low / step - 1e-6).ceil();
+    let count = ((high / step + 1e-6).floor() - first).clamp(0.0, 50.0) as usize;
+    (0..=count).map(|index| (first + index as f64) * step).collect()
+}
+
+/// Whole epochs, ten of them at the most and always the first.
+fn epoch_ticks(epochs: usize) -> Vec<f64> {
+    let step = if epochs <= 10 { 1 } else { nice(epochs as f64 / 8.0).max(1.0) as usize };
+    let mut ticks = vec![1.0];
+    ticks.extend((1..=epochs).filter(|epoch| *epoch > 1 && epoch % step == 0).map(|epoch| epoch as f64));
+    ticks
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn axes_have_round_ticks_inside_their_bounds() {
+        type Case<'a> = (&'a str, &'a [f64], (f64, f64), &'a [f64]);
+        let cases: [Case<'_>; 5] = [
+            ("lesson", &[0.9132, 0.992, 0.984], (0.0, 1.0), &[0.92, 0.94, 0.96, 0.98]),
+            ("up to one", &[0.5, 1.0], (0.0, 1.0), &[0.5, 0.6, 0.7, 0.8, 0.9, 1.0]),
+            ("all one", &[1.0, 1.0], (0.0, 1.0), &[0.95, 0.96, 0.97, 0.98, 0.99, 1.0]),
+            ("loss gone", &[1e-7, 1e-7], (0.0, f64::INFINITY), &[0.0, 0.001, 0.002, 0.003, 0.004, 0.005]),
+            ("large", &[12_000.0, 700.0], (0.0, f64::INFINITY), &[2000.0, 4000.0, 6000.0, 8000.0, 10_000.0, 12_000.0]),
+        ];
+        for (what, values, bounds, want) in cases {
+            let (low, high, step) = scale(values.iter().copied(), bounds);
+            assert!(values.iter().all(|value| (low..=high).contains(value)), "{what}: {low} to {high}");
+            let got = ticks(low.max(bounds.0), high.min(bounds.1), step);
+            let near =
+                got.len() == want.len() && got.iter().zip(want).all(|(a, b)| (a - b).abs() < 1e-9 * b.abs().max(1.0));
+            assert!(near, "{what}: {got:?}");
+        }
+        assert_eq!(epoch_ticks(1), [1.0]);
+        assert_eq!(epoch_ticks(6), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        assert_eq!(epoch_ticks(60), [1.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0]);
+        assert_eq!(epoch_ticks(1000).len(), 6);
+    }
+
+    fn panel(lines: Vec<Vec<f64>>) -> Panel<'static> {
+        Panel { title: "a < b & c", quantity: "share", bounds: (0.0, 1.0), lines }
+    }
+
+    #[test]
+    fn what_is_drawn_can_be_read_by_anyone() {
+        let panels = [panel(vec![vec![0.1, 0.5], vec![0.2, f64::NAN]])];
+        let Picture::Svg { svg, .. } = curves(&["x", "y < z"], &panels, "words & \"more\"").unwrap() else {
+            panic!("curves are vectors")
+        };
+        assert!(svg.starts_with("<svg role=\"img\" aria-label=\"words &amp; &quot;more&quot;\" "));
+        assert!(svg.contains("<desc>words &amp; &quot;more&quot;</desc>"));
+        assert!(svg.contains("a &lt; b &amp; c") && svg.contains("y &lt; z"));
+        assert_eq!(svg.matches("<circle").count(), 2, "one value and the legend; NaN leaves a gap");
+        assert!(!svg.contains("NaN"));
+    }
+
+    #[test]
+    fn one_epoch_can_be_seen_and_none_is_an_error() {
+        let Picture::Svg { svg, .. } = curves(&["x", "y"], &[panel(vec![vec![0.1], vec![0.2]])], "").unwrap() else {
+            panic!("curves are vectors")
+        };
+        assert_eq!(svg.matches("<circle").count(), 2, "its mark and the legend's");
+        for lines in [vec![], vec![vec![], vec![]], vec![vec![f64::NAN], vec![]], vec![vec![0.1]]] {
+            assert!(curves(&["x", "y"], &[panel(lines.clone())], "").is_err(), "{lines:?}");
+        }
+        assert!(curves(&[], &[], "").is_err());
+        assert!(curves(&["x"; 5], &[panel(vec![vec![0.1]; 5])], "").is_err());
+    }
+
+    /// The legend stands below every axis, so it covers no line.
+    #[test]
+    fn the_legend_is_beneath_the_panels() {
+        let Picture::Svg { svg, .. } = curves(&["first", "second"], &[panel(vec![vec![0.1]; 2])], "").unwrap() else {
+            panic!("curves are vectors")
+        };
+        let height = |name: &str| -> u32 {
+            let before = &svg[..svg.find(&format!("\n{name}\n")).unwrap()];
+            let y = before.rfind(" y=\"").unwrap() + 4;
+            before[y..].split('"').next().unwrap().parse().unwrap()
+        };
+        assert!(height("first") > PANEL.1 && height("second") > PANEL.1 && height("epoch") < PANEL.1);
+    }
+}

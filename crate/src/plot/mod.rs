@@ -1,0 +1,37 @@
+//! Pictures: curves and grids of photos, in one style.
+//!
+//! Colours are Okabe and Ito's, which stay apart for people who see colours differently; shapes and frames say the same
+//! again. Fonts are the reader's own, so nothing here relies on how wide a letter is: see [`grid`].
+
+mod curves;
+mod grid;
+mod text;
+
+pub use curves::{Panel, curves};
+pub use grid::{Mark, grid, photo};
+
+use crate::notebook::display::escape;
+
+/// `(red, green, blue)`.
+type Colour = (u8, u8, u8);
+
+const BLUE: Colour = (0, 114, 178);
+const ORANGE: Colour = (230, 159, 0);
+const GREEN: Colour = (0, 158, 115);
+const PURPLE: Colour = (204, 121, 167);
+const RED: Colour = (200, 30, 30);
+const INK: Colour = (34, 34, 34);
+
+fn hex((red, green, blue): Colour) -> String {
+    format!("#{red:02x}{green:02x}{blue:02x}")
+}
+
+/// A document of `width` by `height` pixels around `body`, with words for screen readers.
+fn document(width: usize, height: usize, alt: &str, body: &str) -> String {
+    let alt = escape(alt);
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
+         viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{alt}\">\n<desc>{alt}</desc>\n\
+         <rect width=\"{width}\" height=\"{height}\" fill=\"#ffffff\"/>\n{body}</svg>\n"
+    )
+}

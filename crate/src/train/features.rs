@@ -1,0 +1,190 @@
+//! Features computed once: the frozen part of a transfer model runs one time per photo, and what follows is cheap.
+
+use super::store::{FeatureStore, Fingerprint, Row};
+use crate::data::Photo;
+use crate::freeze::Frozen;
+use crate::models::Backbone;
+use crate::notebook::{self, Progress};
+use crate::{Error, Result};
+use candle_core::{Device, Tensor};
+use rayon::prelude::*;
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+/// A data set as the head sees it: a row of features and a label for every photo.
+///
+/// Frozen features of a photo never change, so six epochs, a second fit and tomorrow's session all use the same table.
+#[derive(Clone, Debug)]
+pub struct FeatureTable {
+    features: Tensor,
+    labels: Tensor,
+    classes: Vec<String>,
+    names: Vec<String>,
+    fingerprints: Vec<Fingerprint>,
+}
+
+impl FeatureTable {
+    /// A table from features `(N, F)` and N labels, each below the number of classes. Photos are named by number.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where the numbers of rows differ, [`Error::Data`] for a label without a class.
+    pub fn new(features: Tensor, labels: &[usize], classes: &[String]) -> Result<Self> {
+        let (count, _) = features.dims2().map_err(|_| Error::shape("a feature table", "(N, F)", features.dims()))?;
+        if count != labels.len() {
+            return Err(Error::shape("a feature table", format!("({}, F)", labels.len()), features.dims()));
+        }
+        if let Some(label) = labels.iter().find(|label| **label >= classes.len()) {
+            return Err(Error::Data(format!("a photo has label {label}, and there are {} classes", classes.len())));
+        }
+        let labels: Vec<u32> = labels.iter().map(|label| *label as u32).collect();
+        let labels = Tensor::from_vec(labels, count, features.device())?;
+        let names = (0..count).map(|number| format!("photo {number}")).collect();
+        let features = features.contiguous()?.detach();
+        Ok(Self { features, labels, classes: classes.to_vec(), names, fingerprints: Vec::new() })
+    }
+
+    /// The features `(N, F)`.
+    pub fn features(&self) -> &Tensor {
+        &self.features
+    }
+
+    /// The class of each photo, as an index into [`classes`](Self::classes).
+    pub fn labels(&self) -> Vec<usize> {
+        // The labels were made from a vector of u32, so reading them back cannot fail.
+        self.labels.to_vec1::<u32>().unwrap_or_default().into_iter().map(|label| label as usize).collect()
+    }
+
+    /// The labels `(N,)`, u32.
+    pub(super) fn label_tensor(&self) -> &Tensor {
+        &self.labels
+    }
+
+    /// The class names.
+    pub fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    /// The photos' names.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// How many photos.
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// How many photos of this table are in `other` too, by content.
+    pub fn shared_with(&self, other: &Self) -> usize {
+        let theirs: HashSet<&Fingerprint> = other.fingerprints.iter().collect();
+        self.fingerprints.iter().filter(|fingerprint| theirs.contains(fingerprint)).count()
+    }
+}
+
+/// Some photos and the names of their classes: what a table is made of.
+pub(super) struct Part<'a> {
+    pub photos: &'a [Photo],
+    pub classes: &'a [String],
+}
+
+/// Photos computed between two looks at what should be saved: long enough to keep all cores busy.
+const CHUNK: usize = 256;
+/// Features that took longer than this are saved at once, in case the process is killed.
+const SAVE_EVERY: Duration = Duration::from_secs(20);
+
+/// A table for each part, all of them in one pass: from memory, from disk, or computed.
+///
+/// Where the pass is interrupted or a photo cannot be read, what was computed until then is kept.
+pub(super) fn tables<B: Backbone>(
+    frozen: &Frozen<B>,
+    store: &mut FeatureStore,
+    parts: &[Part<'_>],
+) -> Result<Vec<FeatureTable>> {
+    let photos: Vec<&Photo> = parts.iter().flat_map(|part| part.photos).collect();
+    let fingerprints: Vec<Fingerprint> = photos.par_iter().map(|photo| photo.fingerprint()).collect::<Result<_>>()?;
+    say(store.read());
+    let mut wanted = HashSet::new();
+    let missing: Vec<(&Photo, Fingerprint)> = (photos.iter().copied().zip(fingerprints.iter().copied()))
+        .filter(|(_, fingerprint)| store.get(fingerprint).is_none() && wanted.insert(*fingerprint))
+        .collect();
+    if !missing.is_empty() {
+        let began = Instant::now();
+        let computed = compute(frozen, store, &missing);
+        say(store.write());
+        computed?;
+        let (new, seconds) = (missing.len(), began.elapsed().as_secs_f64());
+        println!(
+            "Features of {} photos: {} kept from before, {new} computed in {seconds:.1} s ({:.0} a second).",
+            photos.len(),
+            photos.len() - new,
+            new as f64 / seconds.max(1e-9)
+        );
+    }
+    let mut start = 0;
+    let table = |part: &Part<'_>| {
+        let fingerprints = fingerprints.get(start..start + part.photos.len()).unwrap_or_default();
+        start += part.photos.len();
+        table(part, fingerprints, store)
+    };
+    parts.iter().map(table).collect()
+}
+
+fn table(part: &Part<'_>, fingerprints: &[Fingerprint], store: &FeatureStore) -> Result<FeatureTable> {
+    let mut values = Vec::with_capacity(part.photos.len() * store.width());
+    for (photo, fingerprint) in part.photos.iter().zip(fingerprints) {
+        let row = store.get(fingerprint).ok_or_else(|| Error::Data(format!("{} has no features", photo.name)))?;
+        values.extend_from_slice(row);
+    }
+    let features = Tensor::from_vec(values, (part.photos.len(), store.width()), &Device::Cpu)?;
+    let labels: Vec<usize> = part.photos.iter().map(|photo| photo.label).collect();
+    let mut table = FeatureTable::new(features, &labels, part.classes)?;
+    table.names = part.photos.iter().map(|photo| photo.name.clone()).collect();
+    table.fingerprints = fingerprints.to_vec();
+    Ok(table)
+}
+
+/// Runs the frozen part over the photos that have no features yet.
+fn compute<B: Backbone>(frozen: &Frozen<B>, store: &mut FeatureStore, missing: &[(&Photo, Fingerprint)]) -> Result<()> {
+    let progress = Progress::new("Computing features", Some(missing.len() as u64), "photos");
+    let mut saved = Instant::now();
+    for chunk in missing.chunks(CHUNK) {
+        let read = |index: usize| {
+            if notebook::interrupted() {
+                return Err(Error::Interrupted);
+            }
+            // An index beyond the chunk would be a fault in `features_of_all`; an error says so better than a panic.
+            let (photo, _) = chunk.get(index).ok_or_else(|| Error::Data(format!("there is no photo {index}")))?;
+            photo.pixels()
+        };
+        let features = frozen.features_of_all(chunk.len(), read, &progress)?.to_device(&Device::Cpu)?;
+        let rows = features.to_vec2::<f32>()?;
+        if rows.len() != chunk.len() || rows.iter().any(|row| row.len() != store.width()) {
+            return Err(Error::shape("the features", format!("({}, {})", chunk.len(), store.width()), features.dims()));
+        }
+        for ((photo, fingerprint), row) in chunk.iter().zip(rows) {
+            if row.iter().any(|value| !value.is_finite()) {
+                return Err(Error::Data(format!(
+                    "the backbone's features of {} are not all numbers: are the weights damaged?",
+                    photo.name
+                )));
+            }
+            store.add(*fingerprint, Row::from(row));
+        }
+        if saved.elapsed() > SAVE_EVERY {
+            say(store.write());
+            saved = Instant::now();
+        }
+    }
+    Ok(())
+}
+
+fn say(note: Option<String>) {
+    if let Some(note) = note {
+        println!("{note}");
+    }
+}

@@ -1,0 +1,407 @@
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use super::*;
+use crate::data::Photo;
+use crate::images::{Pixels, Preprocess};
+use crate::models::{BackboneSpec, LayerInfo};
+use crate::notebook::Picture;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Stands in for a network: feature k is the mean of channel k % 3. Counts the photos it has seen.
+struct MeanColour {
+    spec: BackboneSpec,
+    seen: Arc<AtomicUsize>,
+}
+
+const WIDTH: usize = 12;
+
+impl MeanColour {
+    fn frozen(weights: &str) -> (Frozen<Self>, Arc<AtomicUsize>) {
+        let seen = Arc::new(AtomicUsize::new(0));
+        let spec = BackboneSpec {
+            name: "mean_colour",
+            preprocess: Preprocess::unit(8),
+            features: WIDTH,
+            classes: 1000,
+            last_convolution: "last",
+            weights: weights.to_owned(),
+        };
+        (Frozen::plain(Self { spec, seen: Arc::clone(&seen) }).unwrap(), seen)
+    }
+}
+
+impl Backbone for MeanColour {
+    fn spec(&self) -> &BackboneSpec {
+        &self.spec
+    }
+
+    fn features(&self, photos: &Tensor) -> Result<Tensor> {
+        let (count, ..) = photos.dims4()?;
+        self.seen.fetch_add(count, Ordering::Relaxed);
+        let means = photos.mean((2, 3))?;
+        Ok(Tensor::cat(&vec![means; WIDTH / 3], 1)?)
+    }
+
+    fn logits(&self, _: &Tensor) -> Result<Tensor> {
+        Err(Error::Data("this backbone has no head".to_owned()))
+    }
+
+    fn layer(&self, _: &Tensor, name: &str) -> Result<Tensor> {
+        Err(Error::Layer { model: "mean_colour", name: name.to_owned(), nearest: "last".to_owned() })
+    }
+
+    fn layers(&self) -> Vec<LayerInfo> {
+        let layer = |name: &str, parameters, statistics| LayerInfo {
+            name: name.to_owned(),
+            kind: "Convolution",
+            output: (3, 8, 8),
+            parameters,
+            statistics,
+        };
+        vec![layer("first", 1_000_000, 30_000), layer("last", 234_567, 4_112), layer("classifier", 12_013, 0)]
+    }
+}
+
+/// Plain photos, reddish of the first class and bluish of the second, each of its own shade.
+fn colours(count: usize) -> Dataset {
+    let photo = |number: usize| {
+        let shade = (number * 37 % 101) as u8;
+        let rgb = if number.is_multiple_of(2) { [150 + shade, 80, 90] } else { [90, 80, 150 + shade] };
+        let rgb = rgb.into_iter().chain([(number / 2 % 256) as u8, (number / 512) as u8, 0]).collect::<Vec<u8>>();
+        let png = Pixels { height: 1, width: 2, rgb }.to_png().unwrap();
+        Photo::from_bytes(format!("photo {number}"), number % 2, png).unwrap()
+    };
+    let classes = vec!["red".to_owned(), "blue".to_owned()];
+    Dataset::new(classes, (0..count).map(photo).collect(), "colours").unwrap()
+}
+
+fn model(folder: Option<PathBuf>) -> (TransferModel<MeanColour>, Arc<AtomicUsize>) {
+    let (frozen, seen) = MeanColour::frozen("weights 1");
+    let classes = colours(0).classes().to_vec();
+    (TransferModel::new(frozen, &classes).unwrap().keep_features_in(folder), seen)
+}
+
+/// The same training by PyTorch, in double precision: tests/golden/make_head.py.
+#[test]
+fn a_head_trains_as_pytorch_trains_it() {
+    let golden: serde_json::Value = serde_json::from_str(include_str!("../../tests/golden/head.json")).unwrap();
+    let rows = |value: &serde_json::Value| serde_json::from_value::<Vec<Vec<f32>>>(value.clone()).unwrap();
+    let matrix = |value| Tensor::new(rows(value), &Device::Cpu).unwrap();
+    let labels = |value: &serde_json::Value| serde_json::from_value::<Vec<usize>>(value.clone()).unwrap();
+    let vector = |value: &serde_json::Value| serde_json::from_value::<Vec<f32>>(value.clone()).unwrap();
+    let classes = ["a", "b", "c"].map(str::to_owned);
+    let table = |features, wanted| FeatureTable::new(matrix(features), &labels(wanted), &classes).unwrap();
+    let training = table(&golden["features"], &golden["labels"]);
+    let validation = table(&golden["held_out"], &golden["held_out_labels"]);
+    let bias = Tensor::new(vector(&golden["bias"]), &Device::Cpu).unwrap();
+    let head = Head::from_weights(&matrix(&golden["weight"]), &bias).unwrap();
+
+    let epochs = golden["epochs"].as_array().unwrap();
+    let mut orders = golden["orders"].as_array().unwrap().iter();
+    let options = FitOptions {
+        epochs: epochs.len(),
+        learning_rate: golden["learning_rate"].as_f64().unwrap(),
+        batch: golden["batch"].as_u64().unwrap() as usize,
+        seed: 0,
+    };
+    let order = |_| serde_json::from_value(orders.next().unwrap().clone()).unwrap();
+    let mut weights = Vec::new();
+    let run = fit::train(&head, &training, &validation, &options, order, |_| {
+        weights.push((head.weight().to_vec2::<f32>().unwrap(), head.bias().to_vec1::<f32>().unwrap()));
+    })
+    .unwrap();
+
+    assert_eq!(run.epochs.len(), 4);
+    for ((want, got), (weight, bias)) in epochs.iter().zip(&run.epochs).zip(weights) {
+        let close = |name: &str, got: f64| {
+            let want = want[name].as_f64().unwrap();
+            assert!((got - want).abs() < 1e-5, "{name}: {got} instead of {want}");
+        };
+        close("training_accuracy_running", got.training_accuracy_running);
+        close("training_loss_running", got.training_loss_running);
+        close("training_accuracy", got.training_accuracy);
+        close("training_loss", got.training_loss);
+        close("validation_accuracy", got.validation_accuracy);
+        close("validation_loss", got.validation_loss);
+        let wanted = rows(&want["weight"]).concat().into_iter().chain(vector(&want["bias"]));
+        for (got, want) in weight.concat().into_iter().chain(bias).zip(wanted) {
+            assert!((got - want).abs() < 1e-5, "a weight is {got} instead of {want}");
+        }
+    }
+}
+
+#[test]
+fn a_new_head_is_glorot_uniform() {
+    let (head, limit) = (Head::glorot(1280, 5, 1).unwrap(), (6.0_f32 / 1285.0).sqrt());
+    let weights = head.weight().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let (low, high) = weights.iter().fold((0.0_f32, 0.0_f32), |(low, high), w| (low.min(*w), high.max(*w)));
+    assert!(low >= -limit && high <= limit && low < -0.99 * limit && high > 0.99 * limit, "{low} {high} {limit}");
+    let variance = weights.iter().map(|w| w * w).sum::<f32>() / weights.len() as f32;
+    // Of 6,405 uniform draws the variance has a standard error of 1.1 %.
+    assert!((variance / (limit * limit / 3.0) - 1.0).abs() < 0.05, "{variance}");
+    assert!(head.bias().to_vec1::<f32>().unwrap().iter().all(|bias| *bias == 0.0));
+    assert_eq!(head.parameters(), 6405);
+    let other = Head::glorot(1280, 5, 2).unwrap().weight().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    assert!(weights != other, "another seed gives other weights");
+}
+
+#[test]
+fn every_epoch_sees_every_photo_once_in_an_order_of_its_own() {
+    let (mut shuffle, mut again, mut other) = (fit::shuffles(1), fit::shuffles(1), fit::shuffles(2));
+    let (first, second) = (shuffle(100), shuffle(100));
+    for order in [&first, &second] {
+        let mut sorted = order.clone();
+        sorted.sort_unstable();
+        assert_eq!(sorted, (0..100).collect::<Vec<u32>>());
+    }
+    assert!(first != second && first == again(100) && first != other(100));
+}
+
+#[test]
+fn a_model_learns_and_says_what_it_measured() {
+    let (training, validation) = colours(120).split(0.75, 1).unwrap();
+    let (mut model, seen) = model(None);
+    let options = FitOptions { epochs: 12, learning_rate: 0.05, ..FitOptions::default() };
+    let history = model.fit(&training, &validation, options.clone()).unwrap();
+    assert_eq!((history.epochs.len(), history.training_photos, history.validation_photos), (12, 90, 30));
+    assert_eq!((history.shared_photos, history.interrupted), (0, false));
+    assert_eq!(seen.load(Ordering::Relaxed), 120, "each photo once, however many epochs");
+    assert_eq!(history.last().unwrap().validation_accuracy, 1.0);
+
+    let predictions = model.predict(&validation).unwrap();
+    assert_eq!((predictions.accuracy(), predictions.wrong().len()), (1.0, 0));
+    assert_eq!(predictions.names[0], validation.photos()[0].name);
+    assert_eq!(seen.load(Ordering::Relaxed), 120, "predictions use the kept features");
+    let batch = validation.batch(8, &Preprocess::unit(8)).unwrap();
+    let of_batch = model.predict_batch(&batch).unwrap();
+    assert_eq!(of_batch.predicted, predictions.predicted[..8]);
+
+    // The same seed again, from the beginning, gives the same numbers.
+    let mut second = self::model(None).0;
+    let again = second.fit(&training, &validation, options).unwrap();
+    for (a, b) in history.epochs.iter().zip(&again.epochs) {
+        assert_eq!((a.training_loss, a.validation_loss), (b.training_loss, b.validation_loss));
+    }
+}
+
+#[test]
+fn a_second_fit_goes_on_and_a_forgotten_head_begins_again() {
+    let (training, validation) = colours(60).split(0.75, 1).unwrap();
+    let (mut model, _) = model(None);
+    let fit = |model: &mut TransferModel<_>| {
+        model.fit(&training, &validation, FitOptions { epochs: 1, ..FitOptions::default() }).unwrap().epochs[0].clone()
+    };
+    let (first, second) = (fit(&mut model), fit(&mut model));
+    assert!(second.training_loss_running < first.training_loss_running);
+    model.forget().unwrap();
+    assert_eq!(fit(&mut model).training_loss, first.training_loss);
+}
+
+#[test]
+fn features_are_found_again_by_content_in_any_split() {
+    let folder = tempfile::tempdir().unwrap();
+    let photos = colours(300);
+    let (first, seen) = model(Some(folder.path().join("features")));
+    let whole = first.features(&photos).unwrap();
+    assert_eq!(seen.load(Ordering::Relaxed), 300);
+
+    let (second, seen) = model(Some(folder.path().join("features")));
+    let (training, validation) = photos.split(0.6, 9).unwrap();
+    let tables = [second.features(&training).unwrap(), second.features(&validation).unwrap()];
+    assert_eq!(seen.load(Ordering::Relaxed), 0, "another session computes nothing");
+    let row = |table: &FeatureTable, name: &str| {
+        let at = table.names().iter().position(|other| other == name)?;
+        Some((table.features().get(at).unwrap().to_vec1::<f32>().unwrap(), table.labels()[at]))
+    };
+    for name in whole.names() {
+        let found = tables.iter().find_map(|table| row(table, name));
+        assert_eq!(found, row(&whole, name), "{name}");
+    }
+
+    let other = MeanColour::frozen("weights 2");
+    let model = TransferModel::new(other.0, photos.classes()).unwrap();
+    model.keep_features_in(Some(folder.path().join("features"))).features(&photos).unwrap();
+    assert_eq!(other.1.load(Ordering::Relaxed), 300, "other weights find nothing of these");
+}
+
+#[test]
+fn a_photo_that_is_there_twice_is_computed_once() {
+    let photos = colours(10);
+    let twice = photos.photos().iter().chain(photos.photos()).cloned().collect();
+    let twice = Dataset::new(photos.classes().to_vec(), twice, "twice").unwrap();
+    let (model, seen) = model(None);
+    assert_eq!(model.features(&twice).unwrap().len(), 20);
+    assert_eq!(seen.load(Ordering::Relaxed), 10);
+}
+
+#[test]
+fn where_features_cannot_be_kept_training_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a file");
+    std::fs::write(&file, "in the way").unwrap();
+    let (model, seen) = model(Some(file.join("features")));
+    assert_eq!(model.features(&colours(5)).unwrap().len(), 5);
+    assert_eq!(seen.load(Ordering::Relaxed), 5);
+}
+
+#[test]
+fn what_cannot_be_trained_with_is_refused_by_name() {
+    let photos = colours(20);
+    let (training, validation) = photos.split(0.5, 1).unwrap();
+    let (mut model, seen) = model(None);
+    let empty = photos.take(0);
+    let others = |classes: &[&str]| {
+        let classes = classes.iter().map(|class| (*class).to_owned()).collect();
+        Dataset::new(classes, photos.photos().to_vec(), "others").unwrap()
+    };
+    let good = FitOptions::default();
+    let cases = [
+        (&training, &validation, FitOptions { epochs: 0, ..good.clone() }, "epochs is 0"),
+        (&training, &validation, FitOptions { batch: 0, ..good.clone() }, "batch is 0"),
+        (&training, &validation, FitOptions { learning_rate: 0.0, ..good.clone() }, "learning_rate is 0"),
+        (&training, &validation, FitOptions { learning_rate: f64::NAN, ..good.clone() }, "learning_rate is NaN"),
+        (&empty, &validation, good.clone(), "the training set has no photos"),
+        (&training, &empty, good.clone(), "the validation set has no photos"),
+        (&training.take(1), &validation, good.clone(), "1 photos for 2 classes"),
+        (
+            &others(&["a", "b", "c"]),
+            &validation,
+            good.clone(),
+            "classes are a, b, c, and the model's head is for red, blue",
+        ),
+        (&training, &others(&["blue", "red"]), good.clone(), "in another order"),
+    ];
+    for (training, validation, options, want) in cases {
+        let error = model.fit(training, validation, options).unwrap_err().to_string();
+        assert!(error.contains(want), "{error:?} should say {want:?}");
+    }
+    assert_eq!(seen.load(Ordering::Relaxed), 0, "refused before any work");
+    for classes in [&["one"][..], &["a", "b", "a"]] {
+        let classes: Vec<String> = classes.iter().map(|class| (*class).to_owned()).collect();
+        assert!(TransferModel::new(MeanColour::frozen("").0, &classes).is_err());
+    }
+}
+
+#[test]
+fn a_loss_that_stops_being_a_number_is_an_error_and_the_head_goes_back() {
+    let (training, validation) = colours(60).split(0.5, 1).unwrap();
+    let (mut model, _) = model(None);
+    model.fit(&training, &validation, FitOptions::default()).unwrap();
+    let weights = |model: &TransferModel<_>| model.head().weight().to_vec2::<f32>().unwrap();
+    let before = weights(&model);
+    let options = FitOptions { learning_rate: 1e38, ..FitOptions::default() };
+    let error = model.fit(&training, &validation, options).unwrap_err().to_string();
+    assert!(error.contains("the loss stopped being a number in epoch 1"), "{error}");
+    assert_eq!(weights(&model), before);
+}
+
+#[test]
+fn known_mistakes_are_told() {
+    let photos = colours(100);
+    let (training, validation) = photos.split(0.8, 1).unwrap();
+    let (model, _) = model(None);
+    let told = |training: &Dataset, validation: &Dataset| {
+        let (a, b) = (model.features(training).unwrap(), model.features(validation).unwrap());
+        checks::warnings(&a, &b, b.shared_with(&a)).join("\n")
+    };
+    assert_eq!(told(&training, &validation), "");
+    assert!(told(&training, &training).contains("80 of 80 validation photos are training photos too"));
+    assert!(told(&validation, &training).contains("are the two parts of the split swapped?"));
+    let reds: Vec<Photo> = training.photos().iter().filter(|photo| photo.label == 0).cloned().collect();
+    let reds = Dataset::new(photos.classes().to_vec(), reds, "reds").unwrap();
+    assert!(told(&reds, &validation).contains("no training photo is of blue"));
+    let one_more = validation.photos().iter().chain(training.photos().first()).cloned().collect();
+    let one_more = Dataset::new(photos.classes().to_vec(), one_more, "one more").unwrap();
+    assert!(told(&training, &one_more).starts_with("Note: 1 of 21"));
+}
+
+#[test]
+fn a_summary_counts_in_both_ways_and_leaves_the_old_head_out() {
+    let summary = model(None).0.summary();
+    assert_eq!((summary.frozen, summary.statistics, summary.head), (1_234_567, 34_112, 26));
+    let text = summary.to_string();
+    for want in ["1,234,567", "1,268,679", "1,234,593", "1,268,705", "34,112", "(N, 12)", "(N, 2)"] {
+        assert!(text.contains(want), "{want} is missing:\n{text}");
+    }
+    let widths: Vec<usize> = text.lines().take(8).map(|line| line.chars().count()).collect();
+    assert!(widths.iter().all(|width| *width == 72), "{widths:?}\n{text}");
+}
+
+fn epoch(running: f64, end: f64, validation: f64) -> Epoch {
+    Epoch {
+        training_accuracy_running: running,
+        training_loss_running: 0.3,
+        training_accuracy: end,
+        training_loss: 0.2,
+        validation_accuracy: validation,
+        validation_loss: 0.25,
+        seconds: 0.01,
+    }
+}
+
+#[test]
+fn the_words_fit_the_numbers() {
+    let explain = |epochs: &[(f64, f64, f64)]| {
+        let epochs: Vec<Epoch> = epochs.iter().map(|(a, b, c)| epoch(*a, *b, *c)).collect();
+        let planned = epochs.len();
+        let (training_photos, validation_photos) = (1602, 400);
+        History { epochs, planned, training_photos, validation_photos, shared_photos: 0, interrupted: false }.explain()
+    };
+    // Means of reference/heads.json: the running mean is the whole reason.
+    let words = explain(&[(0.9132, 0.974, 0.971), (0.9755, 0.9811, 0.975)]);
+    assert!(words.contains("above the running training accuracy in 1 of 2 epochs"), "{words}");
+    assert!(words.contains("reads 91.3 %") && words.contains("give 97.4 % (6.1 points)"), "{words}");
+    assert!(words.contains("the running mean is the whole reason"), "{words}");
+    assert!(words.contains("leads by 0.6 points, no more than chance"), "{words}");
+    let words = explain(&[(0.90, 0.97, 0.96), (0.99, 0.999, 0.96)]);
+    assert!(words.contains("leads by 3.9 points, more than chance"), "{words}");
+    let words = explain(&[(0.97, 0.98, 0.96)]);
+    assert!(words.contains("never above the running training accuracy in 1 epoch."), "{words}");
+    let words = explain(&[(0.90, 0.96, 0.97)]);
+    assert!(words.contains("validation is above training in 1 of 1") && words.contains("luck of the split"), "{words}");
+    let words = explain(&[(0.80, 0.85, 0.97)]);
+    assert!(words.contains("12.0 points") && words.contains("more than luck"), "{words}");
+    assert!(explain(&[]).contains("No epoch was finished"));
+}
+
+#[test]
+fn an_epochs_line_is_short() {
+    let line = epoch(0.9132, 0.974, 0.971).line(1, 6);
+    assert_eq!(line, "epoch 1/6  training 0.913 (end 0.974)  validation 0.971  loss 0.250");
+}
+
+#[test]
+fn curves_have_three_lines_a_panel_and_words() {
+    let epochs = (0..6).map(|i| epoch(0.9 + 0.015 * i as f64, 0.97 + 0.004 * i as f64, 0.97)).collect();
+    let history = History {
+        epochs,
+        planned: 6,
+        training_photos: 1602,
+        validation_photos: 400,
+        shared_photos: 0,
+        interrupted: false,
+    };
+    let Picture::Svg { svg, alt } = history.plot().unwrap() else { panic!("curves are vectors") };
+    assert!(svg.contains("Training and Validation Accuracy") && svg.contains("Training and Validation Loss"));
+    assert_eq!(
+        svg.matches("<polyline").count() - svg.matches("stroke=\"#787878\"").count(),
+        2 * 3 + 3,
+        "lines and legend"
+    );
+    assert!(alt.contains("validation accuracy 0.970") && svg.contains("role=\"img\""));
+    let empty = History { epochs: Vec::new(), ..history };
+    assert!(empty.plot().is_err());
+}
+
+/// The lesson's own numbers: torchvision's and Keras' counts of MobileNetV2, and heads for two and five classes.
+#[test]
+fn mobilenet_v2_counts_as_the_lesson_says() {
+    for (classes, head) in [(2, 2_562), (5, 6_405)] {
+        let classes: Vec<String> = (0..classes).map(|number| format!("class {number}")).collect();
+        let model = TransferModel::new(MobileNetV2::random(1).unwrap().freeze().unwrap(), &classes).unwrap();
+        let summary = model.summary();
+        let keras = summary.frozen + summary.statistics;
+        assert_eq!((summary.frozen, keras, summary.head), (2_223_872, 2_257_984, head));
+    }
+}

@@ -1,0 +1,150 @@
+//! A session's own folder: links into the template, removed at the end, or by the next start after a crash.
+
+use super::{EVCXR_CONFIG, Template, cache_folder, manifest};
+use anyhow::{Context, Result};
+use std::fs::{self, File, FileTimes};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Held locked while the session lives.
+const ALIVE: &str = "alive.lock";
+
+/// The folder in which one session's cells are compiled.
+#[derive(Debug)]
+pub struct SessionFolder {
+    path: PathBuf,
+    _alive: File,
+}
+
+impl SessionFolder {
+    /// Makes a folder from `template`: as good as copied, at the cost of some thousand links.
+    ///
+    /// # Errors
+    /// Where the disk refuses.
+    pub fn create(template: &Template) -> Result<Self> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let sessions = cache_folder()?.join("sessions");
+        fs::create_dir_all(&sessions).with_context(|| format!("cannot create {}", sessions.display()))?;
+        remove_dead(&sessions);
+        let name = format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = sessions.join(name);
+        // A process of the same number may have died here.
+        if path.exists() {
+            fs::remove_dir_all(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+        }
+        fs::create_dir(&path).with_context(|| format!("cannot create {}", path.display()))?;
+        // Locked before it has its name, so that nobody takes a newborn session for a dead one.
+        let unborn = path.join("unborn.lock");
+        let alive = File::create(&unborn)?;
+        alive.lock()?;
+        fs::rename(unborn, path.join(ALIVE))?;
+        let folder = Self { path, _alive: alive };
+        folder.fill(template).with_context(|| format!("cannot fill {}", folder.path.display()))?;
+        Ok(folder)
+    }
+
+    fn fill(&self, template: &Template) -> Result<()> {
+        for file in ["Cargo.toml", "Cargo.lock"] {
+            fs::copy(template.folder.join(file), self.path.join(file))?;
+        }
+        let config = manifest::evcxr_config(&self.path, &template.helper, &template.features);
+        fs::write(self.path.join(EVCXR_CONFIG), config)?;
+        // What belongs to the crate that cells become is written anew in each session, in place.
+        link_tree(&template.folder.join("target"), &self.path.join("target"), &|name| is_of(name, "ctx"))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for SessionFolder {
+    fn drop(&mut self) {
+        // What cannot be removed now, the next start removes.
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+/// Whether a file or folder of a target folder belongs to the crate `name`.
+pub fn is_of(file: &str, name: &str) -> bool {
+    let stem = file.strip_prefix("lib").unwrap_or(file);
+    stem.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '.']))
+}
+
+/// Links a target folder, file by file, without what is `private`.
+pub fn link_tree(from: &Path, to: &Path, private: &dyn Fn(&str) -> bool) -> Result<()> {
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let (source, target) = (entry.path(), to.join(&name));
+        match name.to_string_lossy().as_ref() {
+            // Cargo's lock: two sessions that shared it would wait for each other.
+            "incremental" | ".cargo-lock" => {}
+            name if private(name) => {}
+            _ if entry.file_type()?.is_dir() => link_tree(&source, &target, private)?,
+            // Cargo writes this one in place.
+            ".rustc_info.json" => copy_with_time(&source, &target)?,
+            _ => fs::hard_link(&source, &target).or_else(|_| copy_with_time(&source, &target))?,
+        }
+    }
+    Ok(())
+}
+
+/// Cargo takes a younger file for a changed one.
+fn copy_with_time(from: &Path, to: &Path) -> std::io::Result<()> {
+    fs::copy(from, to)?;
+    let modified = fs::metadata(from)?.modified()?;
+    File::options().write(true).open(to)?.set_times(FileTimes::new().set_modified(modified))
+}
+
+/// Removes the folders of sessions that ended without doing so themselves.
+fn remove_dead(sessions: &Path) {
+    for entry in fs::read_dir(sessions).into_iter().flatten().flatten() {
+        let dead = File::open(entry.path().join(ALIVE)).is_ok_and(|alive| alive.try_lock().is_ok());
+        if dead {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dependencies_are_linked_and_the_cells_own_files_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let from = folder.path().join("from");
+        fs::create_dir_all(from.join("deps")).unwrap();
+        fs::create_dir_all(from.join("incremental")).unwrap();
+        for name in ["deps/libcandle.rlib", "deps/libctx.so", "deps/ctx-12.d", "deps/libctxt.rlib", ".cargo-lock"] {
+            fs::write(from.join(name), name).unwrap();
+        }
+        let to = folder.path().join("to");
+        link_tree(&from, &to, &|name| is_of(name, "ctx")).unwrap();
+        let exists = |name: &str| to.join(name).exists();
+        assert!(exists("deps/libcandle.rlib") && exists("deps/libctxt.rlib"));
+        assert!(!exists("deps/libctx.so") && !exists("deps/ctx-12.d") && !exists(".cargo-lock"));
+        assert!(!exists("incremental"));
+        let time = |path: PathBuf| fs::metadata(path).unwrap().modified().unwrap();
+        assert_eq!(time(from.join("deps/libcandle.rlib")), time(to.join("deps/libcandle.rlib")));
+    }
+
+    #[test]
+    fn only_dead_sessions_are_removed() {
+        let sessions = tempfile::tempdir().unwrap();
+        let make = |name: &str| {
+            let path = sessions.path().join(name);
+            fs::create_dir(&path).unwrap();
+            (File::create(path.join(ALIVE)).unwrap(), path)
+        };
+        let (alive, living) = make("1-0");
+        alive.lock().unwrap();
+        let (_, dead) = make("2-0");
+        remove_dead(sessions.path());
+        assert!(living.exists() && !dead.exists());
+    }
+}

@@ -1,0 +1,93 @@
+//! The commands. Each reads its arguments, refuses what is wrong before any work starts, and runs a notebook.
+
+mod execute;
+mod lesson;
+mod run;
+#[cfg(test)]
+mod tests;
+
+use crate::session::{Options, Output, Session};
+use crate::terminal::Terminal;
+use clap::{Parser, Subcommand};
+use std::io::Write;
+use std::process::ExitCode;
+
+/// What opens a session: [`crate::session::open_session`], or a test's stand-in.
+pub type Open<'a> = &'a mut dyn FnMut(Options, &mut dyn FnMut(Output)) -> anyhow::Result<Box<dyn Session>>;
+
+/// What a command works with.
+pub struct Surroundings<'a> {
+    /// Opens the session.
+    pub open: Open<'a>,
+    /// Where people read: standard error.
+    pub terminal: &'a mut Terminal,
+    /// Where programs read: standard output.
+    pub out: &'a mut dyn Write,
+}
+
+impl Surroundings<'_> {
+    /// Writes one line for programs; where nobody reads it, there is nobody to tell.
+    pub fn print(&mut self, line: &serde_json::Value) {
+        let _ = writeln!(self.out, "{line}").and_then(|()| self.out.flush());
+    }
+}
+
+/// Transfer learning in Rust, in a notebook.
+#[derive(Debug, Parser)]
+#[command(
+    name = "candlewick",
+    version,
+    after_help = "Exit status: 0 all ran, 1 a cell failed, 2 nothing could be run."
+)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Lesson(lesson::Args),
+    Run(run::Args),
+}
+
+/// How a command ended, when it could do its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Every cell ran.
+    AllRan,
+    /// A cell failed.
+    CellFailed,
+    /// The session failed.
+    SessionFailed,
+}
+
+impl From<End> for ExitCode {
+    fn from(end: End) -> Self {
+        match end {
+            End::AllRan => ExitCode::SUCCESS,
+            End::CellFailed => Self::from(1),
+            End::SessionFailed => Self::from(2),
+        }
+    }
+}
+
+impl Args {
+    /// Whether programs read our standard output.
+    pub fn json(&self) -> bool {
+        match &self.command {
+            Command::Lesson(args) => args.json,
+            Command::Run(args) => args.json,
+        }
+    }
+
+    /// Does what the arguments ask.
+    ///
+    /// # Errors
+    /// When nothing could be run: files that are not there or not right, a session that does not open.
+    pub fn execute(&self, around: &mut Surroundings<'_>) -> anyhow::Result<End> {
+        match &self.command {
+            Command::Lesson(args) => lesson::execute(args, around),
+            Command::Run(args) => run::execute(args, around),
+        }
+    }
+}

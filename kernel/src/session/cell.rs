@@ -1,0 +1,301 @@
+//! What a cell's text becomes before evcxr compiles it.
+//!
+//! evcxr keeps variables itself, and asks rust-analyzer for their types: seconds for the first `let`, no answer where
+//! the standard library's sources are missing; and it reports a panic or an early `?` as success. So the statements of
+//! a cell become the body of one closure that evcxr sees as a single expression, `candlewick::cell::run(…)`. The helper
+//! crate keeps the variables and tells how the cell ended; the compiler itself names the types ([`super::compiler`]).
+//! Items (`fn`, `struct`, `use`…) stay outside the closure, where evcxr keeps them for later cells.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use syn::parse::Parser;
+use syn::spanned::Spanned;
+use syn::{Block, Stmt};
+
+/// A variable that outlives its cell.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Variable {
+    /// Its type, as Rust source.
+    pub type_name: String,
+    /// Whether it was bound with `mut`.
+    pub mutable: bool,
+}
+
+/// Variables by name.
+pub type Variables = BTreeMap<String, Variable>;
+
+/// Variables that a cell uses up, so that they cannot be kept.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Moved {
+    /// Of those that it found.
+    pub old: BTreeSet<String>,
+    /// Of those that it made.
+    pub new: BTreeSet<String>,
+}
+
+/// A cell taken apart.
+#[derive(Debug)]
+pub struct Cell {
+    /// Lines that begin with `:`, evcxr's own commands.
+    pub commands: Vec<String>,
+    /// The cell's text with the commands' lines emptied, so that lines keep their numbers.
+    pub text: String,
+    /// Where the items stand in `text`.
+    items: Vec<Range<usize>>,
+    /// Where the last expression stands, if the cell ends in one: its value is shown.
+    shown: Option<Range<usize>>,
+    /// The variables that it binds at its top level, and whether with `mut`.
+    pub bound: BTreeMap<String, bool>,
+    /// Every word in it: what may be the name of a variable.
+    words: BTreeSet<String>,
+}
+
+impl Cell {
+    /// Takes a cell's text apart.
+    ///
+    /// # Errors
+    /// Where it is not Rust; the compiler will say so better than the parser used here.
+    pub fn parse(code: &str) -> Result<Self, (Vec<String>, String)> {
+        let (commands, text) = split_commands(code);
+        let Ok(statements) = Block::parse_within.parse_str(&text) else { return Err((commands, text)) };
+        let mut cell =
+            Self { words: words(&text), commands, text, items: Vec::new(), shown: None, bound: BTreeMap::new() };
+        let last = statements.len().saturating_sub(1);
+        for (index, statement) in statements.iter().enumerate() {
+            let range = statement.span().byte_range();
+            match statement {
+                Stmt::Item(_) => cell.items.push(range),
+                Stmt::Local(local) => bindings(&local.pat, &mut cell.bound),
+                Stmt::Expr(_, None) if index == last => cell.shown = Some(range),
+                Stmt::Macro(call) if index == last && call.semi_token.is_none() => cell.shown = Some(range),
+                Stmt::Expr(..) | Stmt::Macro(_) => {}
+            }
+        }
+        Ok(cell)
+    }
+
+    /// Whether nothing is left to run or to compile.
+    pub fn is_empty(&self) -> bool {
+        self.words.is_empty() && self.text.trim().is_empty()
+    }
+
+    /// The variables among `kept` that it may use: words in strings count too, since `{name}` in a format string does.
+    pub fn used<'a>(&self, kept: &'a Variables) -> Vec<(&'a String, &'a Variable)> {
+        kept.iter().filter(|(name, _)| self.words.contains(*name)).collect()
+    }
+
+    /// The statements, on the lines on which they stood; items are blank. The last value is shown.
+    fn statements(&self) -> String {
+        let mut text = self.text.clone().into_bytes();
+        for range in &self.items {
+            for byte in &mut text[range.clone()] {
+                if *byte != b'\n' {
+                    *byte = b' ';
+                }
+            }
+        }
+        // Whole items went, and an item begins and ends at a character's boundary.
+        let text = String::from_utf8_lossy(&text).into_owned();
+        show(text, self.shown.clone())
+    }
+
+    /// What evcxr is given to compile: the closure, then the items. Line n of the cell is line n + 1 of the closure.
+    /// Variables in `moved` are used up by the cell, so that they are not kept.
+    pub fn wrapped(&self, number: u64, kept: &Variables, moved: &Moved) -> String {
+        let used = self.used(kept);
+        let mut code = format!("candlewick::cell::run({number}, || {{");
+        for (name, variable) in &used {
+            let mutable = if variable.mutable { "mut " } else { "" };
+            let type_name = &variable.type_name;
+            code += &format!(" let {mutable}{name} = candlewick::cell::take::<{type_name}>({name:?})?;");
+        }
+        code += " let candlewick_ended = candlewick::cell::guard(|| { use candlewick::notebook::DebugDisplay as _;\n";
+        code += &self.statements();
+        code += "\n;";
+        for name in self.bound.keys().filter(|name| !moved.new.contains(*name)) {
+            code += &format!(" candlewick::cell::put({name:?}, {name});");
+        }
+        code += " Ok(()) });\n";
+        for (name, _) in used.iter().filter(|(name, _)| !moved.old.contains(*name)) {
+            code += &format!(" candlewick::cell::put_back({name:?}, {name});");
+        }
+        code += " candlewick_ended });\n";
+        for range in &self.items {
+            code += &self.text[range.clone()];
+            code.push('\n');
+        }
+        code
+    }
+
+    /// On which lines of [`wrapped`](Self::wrapped) new variables are kept, and old ones put back.
+    pub fn keeping_lines(&self) -> (usize, usize) {
+        // One line before the text, and a newline behind it.
+        let end = self.text.matches('\n').count() + 3;
+        (end, end + 1)
+    }
+
+    /// A function with the cell as its body, for the compiler to judge. The first line is ours, the cell begins on the
+    /// second.
+    pub fn judged(&self, kept: &Variables, how: Judged) -> String {
+        match how {
+            Judged::AsWritten => judged_text(&self.text, &self.used(kept), [].into_iter()),
+            Judged::Probed => judged_text(&self.text, &self.used(kept), self.bound.keys()),
+            Judged::Shown => {
+                judged_text(&show(self.text.clone(), self.shown.clone()), &self.used(kept), [].into_iter())
+            }
+        }
+    }
+}
+
+/// What a cell is judged for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Judged {
+    /// Mistakes, borrows included.
+    AsWritten,
+    /// Mistakes of types and names, and the types of the variables that it binds.
+    Probed,
+    /// Whether its last value can be shown.
+    Shown,
+}
+
+/// As [`Cell::judged`], for a text that could not be taken apart.
+pub fn judged_as_it_is(text: &str, kept: &Variables) -> String {
+    let words = words(text);
+    let used: Vec<_> = kept.iter().filter(|(name, _)| words.contains(*name)).collect();
+    judged_text(text, &used, [].into_iter())
+}
+
+fn judged_text<'a>(text: &str, used: &[(&String, &Variable)], probed: impl Iterator<Item = &'a String>) -> String {
+    let mut code = "fn candlewick_cell(".to_owned();
+    for (name, variable) in used {
+        let mutable = if variable.mutable { "mut " } else { "" };
+        code += &format!("{mutable}{name}: {}, ", variable.type_name);
+    }
+    code += ") -> Result<(), candlewick::cell::Failure> { use candlewick::notebook::DebugDisplay as _;\n";
+    code += text;
+    code += "\n;";
+    for name in probed {
+        code += &format!("\n/*{name}*/ candlewick::cell::type_of(&{name});");
+    }
+    code + "\nOk(()) }\n"
+}
+
+fn show(mut text: String, shown: Option<Range<usize>>) -> String {
+    if let Some(range) = shown {
+        text.insert_str(range.end, ").evcxr_display();");
+        text.insert(range.start, '(');
+    }
+    text
+}
+
+/// Lines that begin with `:` are evcxr's commands.
+fn split_commands(code: &str) -> (Vec<String>, String) {
+    let mut commands = Vec::new();
+    let mut text = String::with_capacity(code.len());
+    for line in code.split_inclusive('\n') {
+        let is_command = line.strip_prefix(':').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase()));
+        if is_command {
+            commands.push(line.trim_end().to_owned());
+            text.push('\n');
+        } else {
+            text.push_str(line);
+        }
+    }
+    (commands, text)
+}
+
+/// Every name bound by a pattern, and whether with `mut`.
+fn bindings(pattern: &syn::Pat, bound: &mut BTreeMap<String, bool>) {
+    struct Names<'a>(&'a mut BTreeMap<String, bool>);
+    impl<'ast> syn::visit::Visit<'ast> for Names<'_> {
+        fn visit_pat_ident(&mut self, pattern: &'ast syn::PatIdent) {
+            // A bare capitalised name is a constant or a variant, as in `let None = …`.
+            let name = pattern.ident.to_string();
+            if !name.starts_with(char::is_uppercase) {
+                self.0.insert(name, pattern.mutability.is_some());
+            }
+            syn::visit::visit_pat_ident(self, pattern);
+        }
+        fn visit_expr(&mut self, _: &'ast syn::Expr) {}
+    }
+    syn::visit::visit_pat(&mut Names(bound), pattern);
+}
+
+fn words(text: &str) -> BTreeSet<String> {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    text.split(|c| !is_word(c)).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn kept(names: &[&str]) -> Variables {
+        let variable = || Variable { type_name: "i32".into(), mutable: false };
+        names.iter().map(|name| ((*name).to_owned(), variable())).collect()
+    }
+
+    #[test]
+    fn bindings_of_every_kind_of_pattern_are_found() {
+        for (code, want) in [
+            ("let a = 1;", "a"),
+            ("let (a, mut b) = f();", "a mut b"),
+            ("let P { x, y: z, .. } = p;", "x z"),
+            ("let [first, .., last] = v;", "first last"),
+            ("let Some(a) = o else { let inner = 1; panic!() };", "a"),
+            ("let w @ (a, _) = p; { let inner = 1; }", "a w"),
+            ("let _ = 1; if let Some(q) = o {}", ""),
+            ("let a: Vec<_> = x.iter().map(|y| y).collect();", "a"),
+        ] {
+            let cell = Cell::parse(code).unwrap();
+            let names: Vec<_> = cell
+                .bound
+                .iter()
+                .map(|(name, mutable)| format!("{}{name}", if *mutable { "mut " } else { "" }))
+                .collect();
+            assert_eq!(names.join(" "), want, "{code}");
+        }
+    }
+
+    #[test]
+    fn lines_keep_their_numbers() {
+        let code = ":dep x = \"1\"\nuse a::b;\nlet é = 1;\nfn f() {\n  2\n}\né + f()";
+        let cell = Cell::parse(code).unwrap();
+        assert_eq!(cell.commands, [":dep x = \"1\""]);
+        let wrapped = cell.wrapped(1, &Variables::new(), &Moved::default());
+        let lines: Vec<_> = wrapped.lines().collect();
+        assert_eq!(lines[3], "let é = 1;");
+        assert_eq!(lines[7], "(é + f()).evcxr_display();");
+        assert!(wrapped.ends_with("use a::b;\nfn f() {\n  2\n}\n"), "{wrapped}");
+        let (new, old) = cell.keeping_lines();
+        assert!(lines[new - 1].contains("put(\"é\", é)") && lines[old - 1].contains("candlewick_ended }"), "{wrapped}");
+    }
+
+    #[test]
+    fn only_variables_that_are_mentioned_are_taken_and_moved_ones_do_not_come_back() {
+        let cell = Cell::parse("println!(\"{a}\"); drop(b);").unwrap();
+        let moved = Moved { old: BTreeSet::from(["b".to_owned()]), ..Moved::default() };
+        let wrapped = cell.wrapped(1, &kept(&["a", "b", "c"]), &moved);
+        assert!(wrapped.contains("take::<i32>(\"a\")") && wrapped.contains("take::<i32>(\"b\")"));
+        assert!(!wrapped.contains("\"c\""));
+        assert!(wrapped.contains("put_back(\"a\", a)") && !wrapped.contains("put_back(\"b\""));
+    }
+
+    #[test]
+    fn what_ends_a_cell_is_shown_only_without_semicolon() {
+        for (code, shown) in
+            [("a", true), ("a;", false), ("f(x)?", true), ("vec![1]", true), ("for i in 0..3 {}", true)]
+        {
+            let wrapped = Cell::parse(code).unwrap().wrapped(1, &Variables::new(), &Moved::default());
+            assert_eq!(wrapped.contains(").evcxr_display();"), shown, "{code}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_rust_is_left_to_the_compiler() {
+        assert!(Cell::parse("let = ;").is_err());
+        assert!(Cell::parse("let s = \"open").is_err());
+        assert!(Cell::parse("").unwrap().is_empty() && Cell::parse("\n:vars\n").unwrap().is_empty());
+    }
+}

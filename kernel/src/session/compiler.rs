@@ -1,0 +1,214 @@
+//! Asking the compiler about a cell before it is built: the types of its variables, and what is wrong with it.
+//!
+//! One run of rustc without code generation, about 0.1 s. It knows what rust-analyzer guesses, and needs no sources of
+//! the standard library.
+
+use super::Diagnostic;
+use super::cell::{Cell, Judged, Variable, Variables, judged_as_it_is};
+use super::diagnostics::{Message, Placed};
+use crate::build::Toolchain;
+use anyhow::{Context, Result};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The compiler, and what a session's cells are compiled against.
+pub struct Compiler {
+    rustc: PathBuf,
+    folder: PathBuf,
+    /// Compiled crates for the cells.
+    dependencies: PathBuf,
+    /// Compiled macros, which run in the compiler.
+    macros: PathBuf,
+    /// The crates that cells name, helper crate first.
+    crates: Vec<String>,
+    /// All items of earlier cells, as evcxr wrote them.
+    items: String,
+}
+
+/// The compiler's judgement of one cell.
+#[derive(Debug)]
+pub enum Judgement {
+    /// The types of the variables that it binds.
+    Sound(Variables),
+    /// It cannot be compiled.
+    Wrong(Vec<Diagnostic>),
+}
+
+impl Compiler {
+    /// For cells that are built in `folder`.
+    pub fn new(toolchain: &Toolchain, folder: &Path) -> Self {
+        let target = folder.join("target");
+        Self {
+            rustc: toolchain.rustc.clone(),
+            folder: folder.to_path_buf(),
+            dependencies: target.join(&toolchain.host).join("debug").join("deps"),
+            macros: target.join("debug").join("deps"),
+            crates: vec!["candlewick".to_owned()],
+            items: String::new(),
+        }
+    }
+
+    /// A crate that cells may name from now on.
+    pub fn add_crate(&mut self, name: &str) {
+        let name = name.replace('-', "_");
+        if !self.crates.contains(&name) {
+            self.crates.push(name);
+        }
+    }
+
+    /// Takes over the items that evcxr has accepted: all that its last source holds before the cell's own function.
+    pub fn remember_items(&mut self, last_source: &str) {
+        if let Some((items, _)) = last_source.rsplit_once("#[unsafe(no_mangle)]") {
+            items.clone_into(&mut self.items);
+        }
+    }
+
+    /// Says what types the variables of `cell` have, or what is wrong with it.
+    ///
+    /// # Errors
+    /// Where the compiler cannot be run.
+    pub fn judge(&self, cell: &Cell, kept: &Variables) -> Result<Judgement> {
+        let mut types = BTreeMap::new();
+        let mut wrong = Vec::new();
+        for message in self.messages(&cell.judged(kept, Judged::Probed), &cell.text)? {
+            match message.probed_type() {
+                Some((name, type_name)) => drop(types.insert(name, type_name)),
+                None if message.is_error() => wrong.push(message.diagnostic()),
+                None => {}
+            }
+        }
+        let mut variables = Variables::new();
+        for (name, mutable) in &cell.bound {
+            // Without other errors, every variable has got its answer.
+            let Some(found) = types.remove(name) else { continue };
+            match nameable(&found) {
+                Some(type_name) => drop(variables.insert(name.clone(), Variable { type_name, mutable: *mutable })),
+                None => wrong.push(unnameable(name, &found)),
+            }
+        }
+        Ok(if wrong.is_empty() { Judgement::Sound(variables) } else { Judgement::Wrong(wrong) })
+    }
+
+    /// Says what is wrong with `cell`, borrows included; nothing where the compiler would accept it.
+    ///
+    /// # Errors
+    /// Where the compiler cannot be run.
+    pub fn check(&self, cell: &Cell, kept: &Variables) -> Result<Vec<Diagnostic>> {
+        let written = self.errors(&cell.judged(kept, Judged::AsWritten), &cell.text)?;
+        if written.is_empty() { self.errors(&cell.judged(kept, Judged::Shown), &cell.text) } else { Ok(written) }
+    }
+
+    /// As [`check`](Self::check), for a text that is not Rust.
+    ///
+    /// # Errors
+    /// Where the compiler cannot be run.
+    pub fn check_text(&self, text: &str, kept: &Variables) -> Result<Vec<Diagnostic>> {
+        self.errors(&judged_as_it_is(text, kept), text)
+    }
+
+    fn errors(&self, judged: &str, text: &str) -> Result<Vec<Diagnostic>> {
+        let messages = self.messages(judged, text)?;
+        Ok(messages.iter().filter(|message| message.is_error()).map(Message::diagnostic).collect())
+    }
+
+    fn messages(&self, judged: &str, text: &str) -> Result<Vec<Message>> {
+        let source = self.folder.join("judged.rs");
+        let before = if self.items.is_empty() { "#![allow(unused)]\n".to_owned() } else { format!("{}\n", self.items) };
+        std::fs::write(&source, format!("{before}{judged}"))?;
+        let output = self.command(&source).output().context("cannot run the Rust compiler")?;
+        let placed = Placed { lines_before: before.matches('\n').count() + 1, lines: text.matches('\n').count() + 1 };
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        Ok(stderr.lines().filter_map(|line| Message::parse(line, &placed)).collect())
+    }
+
+    fn command(&self, source: &Path) -> Command {
+        let mut command = Command::new(&self.rustc);
+        command
+            .args(["--crate-name", "ctx", "--edition", "2024", "--crate-type", "lib", "--emit=metadata"])
+            .arg("-o")
+            .arg(self.folder.join("judged.rmeta"))
+            .args(["--error-format=json", "--json=diagnostic-rendered-ansi", "--diagnostic-width=100000"])
+            // Whole paths, so that a type's name can be used as source; these two are not stable yet, hence the
+            // variable that lets a stable compiler take them.
+            .args(["-Ztrim-diagnostic-paths=no", "-Zwrite-long-types-to-disk=no"])
+            .env("RUSTC_BOOTSTRAP", "1")
+            .args(["-Cprefer-dynamic", "-Awarnings"])
+            .arg(format!("-Ldependency={}", self.dependencies.display()))
+            .arg(format!("-Ldependency={}", self.macros.display()));
+        for name in &self.crates {
+            if let Some(file) = self.library(name) {
+                command.arg("--extern").arg(format!("{name}={}", file.display()));
+            }
+        }
+        command.arg(source).current_dir(&self.folder).stdin(Stdio::null());
+        command
+    }
+
+    /// The newest compiled file of a crate; a shared one before an archive.
+    fn library(&self, name: &str) -> Option<PathBuf> {
+        let shared =
+            self.dependencies.join(format!("{}{name}{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX));
+        if shared.is_file() {
+            return Some(shared);
+        }
+        let stem = format!("lib{name}-");
+        let files = std::fs::read_dir(&self.dependencies).ok()?.flatten();
+        let archives = files.filter(|file| {
+            let file_name = file.file_name();
+            let file_name = file_name.to_string_lossy();
+            file_name.starts_with(&stem) && file_name.ends_with(".rlib")
+        });
+        let newest = archives.max_by_key(|file| file.metadata().and_then(|data| data.modified()).ok())?;
+        Some(newest.path())
+    }
+}
+
+/// The type as source text; none where no source can name it.
+fn nameable(found: &str) -> Option<String> {
+    // Every function has a type of its own, written `fn(i32) -> i32 {name}`; as a plain pointer it can be kept.
+    let pointer = found.rsplit_once(" {").filter(|_| found.starts_with("fn(") && found.ends_with('}'));
+    let found = pointer.map_or(found, |(pointer, _)| pointer);
+    let found = found.replace("{integer}", "i32").replace("{float}", "f64");
+    // The judged cell is a function's body; evcxr puts its items beside the function.
+    let found = found.replace("candlewick_cell::", "");
+    (!found.contains('{') && !found.contains("impl ")).then_some(found)
+}
+
+fn unnameable(name: &str, found: &str) -> Diagnostic {
+    let message = if found.contains("{closure") {
+        format!(
+            "the variable `{name}` is a closure, whose type has no name, so no later cell could use it. \
+             Box it, as in `let {name}: Box<dyn Fn(f32) -> f32> = Box::new(…);`, or put the cell into `{{ … }}`"
+        )
+    } else {
+        format!(
+            "the variable `{name}` is a `{found}`, a type that has no name, so no later cell could use it. \
+             Collect it or box it, or put the cell into `{{ … }}`"
+        )
+    };
+    let rendered = format!("error: {message}\n");
+    Diagnostic { code: None, message, line: None, column: None, rendered }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_become_source_or_are_refused() {
+        for (found, want) in [
+            ("{integer}", Some("i32")),
+            ("std::vec::Vec<{float}>", Some("std::vec::Vec<f64>")),
+            ("candlewick_cell::Point", Some("Point")),
+            ("fn(i32) -> std::option::Option<i32> {candlewick_cell::f}", Some("fn(i32) -> std::option::Option<i32>")),
+            ("fn() {candlewick_cell::f}", Some("fn()")),
+            ("std::boxed::Box<dyn std::ops::Fn(i32) -> i32>", Some("std::boxed::Box<dyn std::ops::Fn(i32) -> i32>")),
+            ("{closure@judged.rs:3:9: 3:12}", None),
+            ("std::iter::Map<std::ops::Range<i32>, {closure@judged.rs:3:9: 3:12}>", None),
+            ("impl std::iter::Iterator<Item = i32>", None),
+        ] {
+            assert_eq!(nameable(found).as_deref(), want, "{found}");
+        }
+    }
+}

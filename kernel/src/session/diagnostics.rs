@@ -1,0 +1,178 @@
+//! The compiler's messages, with their places counted as in the cell.
+
+use super::Diagnostic;
+use serde::Deserialize;
+
+/// How a cell lies in the file that was compiled.
+#[derive(Clone, Debug)]
+pub struct Placed {
+    /// Lines before the cell's first.
+    pub lines_before: usize,
+    /// Lines of the cell.
+    pub lines: usize,
+}
+
+impl Placed {
+    /// The line in the cell for a line of the file; none where it is not the cell's.
+    fn line(&self, file_line: usize) -> Option<usize> {
+        file_line.checked_sub(self.lines_before).filter(|line| (1..=self.lines).contains(line))
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Raw {
+    message: String,
+    level: String,
+    code: Option<Code>,
+    spans: Vec<Span>,
+    rendered: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Code {
+    code: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Span {
+    line_start: usize,
+    column_start: usize,
+    is_primary: bool,
+    text: Vec<SpanText>,
+}
+
+#[derive(Debug, Deserialize)]
+struct SpanText {
+    text: String,
+}
+
+/// One message of the compiler.
+#[derive(Debug)]
+pub struct Message {
+    raw: Raw,
+    placed: Placed,
+}
+
+impl Message {
+    /// Reads a line of `--error-format=json`; none for what is no message.
+    pub fn parse(line: &str, placed: &Placed) -> Option<Self> {
+        Some(Self { raw: serde_json::from_str(line).ok()?, placed: placed.clone() })
+    }
+
+    /// Whether it is an error, and not the count of errors at the end.
+    pub fn is_error(&self) -> bool {
+        self.raw.level.starts_with("error")
+            && !(self.raw.spans.is_empty() && self.raw.message.starts_with("aborting due to"))
+    }
+
+    /// The variable and its type, where this is the compiler's answer to `type_of`.
+    pub fn probed_type(&self) -> Option<(String, String)> {
+        let span = self.raw.spans.iter().find(|span| span.is_primary)?;
+        let name = span.text.first()?.text.strip_prefix("/*")?.split_once("*/")?.0;
+        let found = self.raw.message.strip_prefix("the trait bound `")?;
+        let found = found.strip_suffix(": candlewick::cell::Kept` is not satisfied")?;
+        Some((name.to_owned(), found.to_owned()))
+    }
+
+    /// It, for people.
+    pub fn diagnostic(&self) -> Diagnostic {
+        let primary = self.raw.spans.iter().find(|span| span.is_primary);
+        let line = primary.and_then(|span| self.placed.line(span.line_start));
+        let column = line.and(primary).map(|span| span.column_start);
+        Diagnostic {
+            code: self.raw.code.as_ref().map(|code| code.code.clone()),
+            message: self.raw.message.clone(),
+            line,
+            column,
+            rendered: self.renumbered(),
+        }
+    }
+
+    /// Rust's own text, its line numbers those of the cell, its arrow naming the cell and not a file.
+    fn renumbered(&self) -> String {
+        let rendered = self.raw.rendered.as_deref().unwrap_or(&self.raw.message);
+        rendered.split_inclusive('\n').map(|line| self.renumbered_line(line)).collect()
+    }
+
+    fn renumbered_line(&self, line: &str) -> String {
+        if let Some((before, place)) = line.split_once("judged.rs:") {
+            let mut numbers = place.trim_end().splitn(2, ':');
+            let at = numbers.next().and_then(|line| line.parse().ok()).and_then(|line| self.placed.line(line));
+            let arrow = before.rfind("--> ").or_else(|| before.rfind("::: ")).map_or(before, |at| &before[..at + 4]);
+            return match at {
+                Some(line) => format!("{arrow}line {line}\n"),
+                None => format!("{arrow}an earlier cell\n"),
+            };
+        }
+        let Some(digits) = gutter_number(line) else { return line.to_owned() };
+        let number = &line[digits.clone()];
+        let in_cell = number.parse().ok().and_then(|number| self.placed.line(number));
+        let width = number.len();
+        let shown = in_cell.map_or_else(|| " ".repeat(width), |line| format!("{line:>width$}"));
+        format!("{}{shown}{}", &line[..digits.start], &line[digits.end..])
+    }
+}
+
+/// Where the line number stands in a line such as `12 | let x = 1;`, with colours or without.
+fn gutter_number(line: &str) -> Option<std::ops::Range<usize>> {
+    let mut start = 0;
+    let bytes = line.as_bytes();
+    while start < bytes.len() {
+        match bytes[start] {
+            b' ' => start += 1,
+            0x1b => start += line[start..].find('m')? + 1,
+            b'0'..=b'9' => break,
+            _ => return None,
+        }
+    }
+    let end = start + bytes[start..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let mut rest = &line[end..];
+    loop {
+        rest = rest.trim_start_matches(' ');
+        match rest.strip_prefix('\x1b') {
+            Some(colour) => rest = &colour[colour.find('m')? + 1..],
+            None => break,
+        }
+    }
+    (end > start && rest.starts_with(['|', '-', '+', '~'])).then_some(start..end)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn message(rendered: &str) -> Message {
+        let json = serde_json::json!({
+            "message": "mismatched types", "level": "error", "code": {"code": "E0308"}, "rendered": rendered,
+            "spans": [{"line_start": 42, "column_start": 14, "is_primary": true, "text": []}],
+        });
+        Message::parse(&json.to_string(), &Placed { lines_before: 40, lines: 3 }).unwrap()
+    }
+
+    #[test]
+    fn places_are_the_cells_own() {
+        let diagnostic = message(
+            "error[E0308]: mismatched types\n  --> /tmp/x/judged.rs:42:14\n   |\n\u{1b}[1m42\u{1b}[0m \u{1b}[1m|\u{1b}[0m let a: u8 = 300u16;\n7  | fn old() {}\n   | 42 apples\n",
+        )
+        .diagnostic();
+        assert_eq!((diagnostic.line, diagnostic.column), (Some(2), Some(14)));
+        assert_eq!(
+            diagnostic.rendered,
+            "error[E0308]: mismatched types\n  --> line 2\n   |\n\u{1b}[1m 2\u{1b}[0m \u{1b}[1m|\u{1b}[0m let a: u8 = 300u16;\n   | fn old() {}\n   | 42 apples\n"
+        );
+    }
+
+    #[test]
+    fn an_answer_about_a_type_is_told_from_an_error() {
+        let json = serde_json::json!({
+            "message": "the trait bound `std::vec::Vec<f32>: candlewick::cell::Kept` is not satisfied", "level": "error",
+            "code": null, "rendered": null,
+            "spans": [{"line_start": 9, "column_start": 1, "is_primary": true, "text": [{"text": "/*xs*/ candlewick::cell::type_of(&xs);"}]}],
+        });
+        let placed = Placed { lines_before: 1, lines: 1 };
+        let probed = Message::parse(&json.to_string(), &placed).unwrap().probed_type();
+        assert_eq!(probed, Some(("xs".to_owned(), "std::vec::Vec<f32>".to_owned())));
+        assert_eq!(message("").probed_type(), None);
+    }
+}

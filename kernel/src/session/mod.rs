@@ -1,0 +1,158 @@
+//! A session: cells run one after another, and what each says and how it ends comes out as it happens.
+
+mod cell;
+mod compiler;
+mod diagnostics;
+mod evcxr_session;
+mod worker;
+
+pub use evcxr_session::{EvcxrSession, SessionOptions};
+
+use crate::build::Template;
+use anyhow::{Context, Result};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// How a cell ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// It reached its end.
+    Done,
+    /// It was never run: the compiler refused it.
+    CompileErrors(Vec<Diagnostic>),
+    /// It panicked: an assertion, an index, an `unwrap`.
+    Panicked(Report),
+    /// A `?` met an error.
+    ReturnedError(Report),
+    /// Its process died: an abort, an exit, a kill. All variables are gone.
+    Died(Report),
+    /// It was stopped on request.
+    Interrupted,
+    /// The session itself could not run it.
+    Failed(Report),
+}
+
+/// What is known of a cell that ended badly.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Report {
+    /// What happened, in a line or a few.
+    pub message: String,
+    /// The line in the cell, counted from 1, where it is known.
+    pub line: Option<usize>,
+    /// More for who asks for it; may be empty, may hold ANSI colours.
+    pub detail: String,
+}
+
+impl Report {
+    /// A report that is only a message.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), ..Self::default() }
+    }
+}
+
+/// One complaint of the compiler.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Diagnostic {
+    /// Its code, as in `E0308`.
+    pub code: Option<String>,
+    /// Its first line.
+    pub message: String,
+    /// The line in the cell, counted from 1, where it is the cell's.
+    pub line: Option<usize>,
+    /// The column there, counted from 1.
+    pub column: Option<usize>,
+    /// Rust's own text, with the lines counted as in the cell.
+    pub rendered: String,
+}
+
+/// What a cell says while it runs.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Printed text, newlines included.
+    Stdout(String),
+    /// The same on standard error.
+    Stderr(String),
+    /// Something shown, the same in several media types; binary content in base64.
+    Display {
+        /// Media type to content.
+        media: BTreeMap<String, String>,
+        /// Displays with the same name replace each other.
+        id: Option<String>,
+    },
+    /// The value that the cell ends in.
+    Result {
+        /// Media type to content.
+        media: BTreeMap<String, String>,
+    },
+    /// How far a long task has come.
+    Progress {
+        /// The same for all steps of one task.
+        task: u64,
+        /// What is being done.
+        what: String,
+        /// How much is done.
+        done: u64,
+        /// Of how much, where that is known.
+        total: Option<u64>,
+        /// What is counted: "photos", "bytes".
+        unit: String,
+        /// Whether this is the task's last step.
+        finished: bool,
+    },
+    /// A measured fact for `lesson --json`.
+    Report {
+        /// What it is about: "data", "fit", "stage".
+        about: String,
+        /// The facts.
+        facts: serde_json::Value,
+    },
+}
+
+/// Something that runs cells. The layers above know no more of Rust than this.
+pub trait Session {
+    /// Runs one cell; `out` gets what it says, in order, as it happens.
+    fn execute(&mut self, code: &str, out: &mut dyn FnMut(Output)) -> Outcome;
+
+    /// The most memory that the cells' process has had, in bytes, where the system tells.
+    fn peak_memory(&self) -> Option<u64>;
+}
+
+/// What a session starts with.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The folder that the cells run in; the current one where there is none.
+    pub folder: Option<PathBuf>,
+    /// What the cells' environment has beside, or instead of, our own: `CANDLEWICK_DATA`.
+    pub environment: BTreeMap<String, String>,
+}
+
+/// Opens a session that runs Rust, in the process that this program starts of itself.
+///
+/// What it must build first is shown through `progress`.
+///
+/// # Errors
+/// Where there is no Rust, no network for the first build, or no space.
+pub fn open_session(options: Options, progress: &mut dyn FnMut(Output)) -> Result<Box<dyn Session>> {
+    let mut built = |done: u64, total: u64, finished: bool| {
+        progress(Output::Progress {
+            task: 0,
+            what: "Compiling what cells import, once".to_owned(),
+            done,
+            total: Some(total),
+            unit: "crates".to_owned(),
+            finished,
+        });
+    };
+    let mut steps = None;
+    let template = Template::ready(&mut |step| {
+        built(step.done, step.total, false);
+        steps = Some(step.total);
+    })?;
+    if let Some(total) = steps {
+        built(total, total, true);
+    }
+    let directory = options.folder.map_or_else(std::env::current_dir, Ok).context("the current folder is gone")?;
+    let runtime = std::env::current_exe().context("cannot find this program's own file")?;
+    let environment = options.environment.into_iter().collect();
+    Ok(Box::new(EvcxrSession::open(&template, &SessionOptions { runtime, directory, environment })?))
+}

@@ -1,0 +1,108 @@
+//! Our speed beside what people would use instead, in one run, as ratios: machines differ and are noisy.
+//!
+//!     cargo run --release -p candlewick-tests --example beside_peers -- --peers DIR --python PROGRAM --data FOLDER
+//!
+//! `DIR` holds `peers.py`; `PROGRAM` is a Python with its requirements; `FOLDER` has a sub-folder of photos a class.
+#![allow(clippy::expect_used, clippy::unwrap_used)]
+
+use candlewick_tests::candlewick;
+use serde_json::Value;
+use std::process::{Command, Stdio};
+
+const ROUNDS: usize = 3;
+/// What the first cell that touches a photo says, and the one with the curves.
+const FIRST_PHOTO: &str = "cats_vs_dogs()";
+const CURVES: &str = "history.plot()";
+
+fn main() {
+    let value = |name: &str, default: &str| {
+        let mut arguments = std::env::args().skip_while(|argument| argument != name);
+        arguments.nth(1).unwrap_or_else(|| default.to_owned())
+    };
+    let peers = format!("{}/peers.py", value("--peers", "../shared/peers"));
+    let python = value("--python", "python3");
+    let data = value("--data", "../shared/data/cats_vs_dogs");
+    let weights = candlewick::weights::fetch("mobilenet_v2.tv_in1k").expect("the weights").display().to_string();
+
+    forward(&python, &peers, &weights);
+    lesson(&python, &peers, &weights, &data);
+}
+
+/// The last line of JSON that a command prints.
+fn line(command: &mut Command) -> Value {
+    let output = command.stderr(Stdio::inherit()).output().expect("the command starts");
+    assert!(output.status.success(), "{command:?} failed");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    serde_json::from_str(printed.lines().last().unwrap_or_default()).expect("a line of JSON")
+}
+
+fn number(line: &Value, key: &str) -> f64 {
+    line[key].as_f64().unwrap_or_else(|| panic!("{key} is missing in {line}"))
+}
+
+fn forward(python: &str, peers: &str, weights: &str) {
+    println!("frozen MobileNetV2, photos a second, 2 threads, median of 10 batches of 32:");
+    for round in 1..=ROUNDS {
+        let ours = line(
+            Command::new(env!("CARGO"))
+                .args(["run", "-q", "--release", "-p", "candlewick", "--features", "hub", "--example", "forward", "--"])
+                .args(["--threads", "2", "--batch", "32", "--repeats", "10", "--weights", weights]),
+        );
+        let ours = number(&ours, "images_per_second_median");
+        for (engine, allocator) in
+            [("onnxruntime", "default"), ("onnxruntime", "keep"), ("torch", "default"), ("keras", "default")]
+        {
+            let theirs = line(
+                Command::new(python)
+                    .args([peers, "forward", "--model", "mobilenet_v2", "--engine", engine, "--allocator", allocator])
+                    .args(["--threads", "2", "--batch", "32", "--repeats", "10", "--weights", weights]),
+            );
+            let theirs = number(&theirs, "images_per_second_median");
+            println!(
+                "  round {round}: ours {ours:.0}, {engine} (malloc {allocator}) {theirs:.0}: {:.2} times",
+                ours / theirs
+            );
+        }
+    }
+}
+
+fn lesson(python: &str, peers: &str, weights: &str, data: &str) {
+    println!("the lesson, 6 epochs, seconds from the first cell that touches a photo to the curves, nothing cached:");
+    let script =
+        ["lesson", "--engine", "keras", "--epochs", "6", "--threads", "2", "--data", data, "--weights", weights];
+    let theirs = line(Command::new(python).arg(peers).args(script));
+    let theirs = number(&theirs, "seconds_total");
+    let data = std::path::absolute(data).unwrap();
+    for round in 1..=ROUNDS {
+        let folder = tempfile::tempdir().unwrap();
+        remove_features();
+        let ours = line(
+            candlewick().args(["lesson", "cats_vs_dogs", "--json", "--data"]).arg(&data).current_dir(folder.path()),
+        );
+        let seconds = between(&ours);
+        let memory = number(&ours, "peak_memory_bytes") / f64::from(1 << 20);
+        println!(
+            "  round {round}: ours {seconds:.1} s ({memory:.0} MiB at most), Keras' script {theirs:.1} s: {:.1} times as fast",
+            theirs / seconds
+        );
+    }
+}
+
+/// Features that an earlier run kept would make ours look faster than it is.
+fn remove_features() {
+    let features = candlewick::fetch::cache_folder().expect("a cache folder").join("features");
+    if features.exists() {
+        std::fs::remove_dir_all(features).expect("the cache can be emptied");
+    }
+}
+
+/// Seconds from the first cell that touches a photo to the curves, both included.
+fn between(ours: &Value) -> f64 {
+    let notebook = std::fs::read(ours["notebook"].as_str().expect("a path")).expect("the notebook is written");
+    let notebook: Value = serde_json::from_slice(&notebook).expect("a notebook");
+    let code = notebook["cells"].as_array().unwrap().iter().filter(|cell| cell["cell_type"] == "code");
+    let has =
+        |text: &str| code.clone().position(|cell| candlewick_tests::joined(&cell["source"]).contains(text)).unwrap();
+    let seconds = ours["cell_seconds"].as_array().unwrap();
+    seconds[has(FIRST_PHOTO)..=has(CURVES)].iter().filter_map(Value::as_f64).sum()
+}

@@ -1,0 +1,84 @@
+//! What cells may rely on: true gradients, true ends, variables that stay.
+#![allow(clippy::expect_used, clippy::unwrap_used)]
+
+use candlewick_tests::run;
+
+/// With a = 2, b = 3, x = 5, each made in a cell of its own, (ax + b)² has the derivatives 2(ax + b)x = 130 and
+/// 2(ax + b) = 26. Linked into each cell, candle numbers the tensors of every cell from 1 and gives 208 and 208.
+#[test]
+fn gradients_are_right_across_cells() {
+    let ran = run(&[
+        "use candlewick::prelude::*;",
+        "let a = Var::new(2f32, &Device::Cpu)?;",
+        "let b = Var::new(3f32, &Device::Cpu)?;",
+        "let x = Tensor::new(5f32, &Device::Cpu)?;",
+        "let y = (a.as_tensor() * &x)?.add(&b)?.sqr()?;\nlet gradients = y.backward()?;",
+        "let of = |v: &Var| gradients.get(v).ok_or(\"no gradient\").and_then(|g| g.to_scalar::<f32>().map_err(|_| \"no scalar\"));\n\
+         println!(\"{} {}\", of(&a)?, of(&b)?);",
+    ]);
+    // The last cell keeps a closure, which cannot be: it must be told so, and not run.
+    assert_eq!(ran.output.status.code(), Some(1), "{}", ran.said());
+    assert!(ran.text(5).contains("closure"), "{}", ran.text(5));
+
+    let ran = run(&[
+        ":dep candle-core = \"0.11.1\"\nuse candlewick::prelude::*;",
+        "let a = Var::new(2f32, &Device::Cpu)?;",
+        "let b = candle_core::Var::new(3f32, &Device::Cpu)?;",
+        "let x = Tensor::new(5f32, &Device::Cpu)?;",
+        "let y = (a.as_tensor() * &x)?.add(&b)?.sqr()?;\nlet gradients = y.backward()?;",
+        "for v in [&a, &b] {\n    let gradient = gradients.get(v).ok_or(\"no gradient\")?;\n    println!(\"{}\", gradient.to_scalar::<f32>()?);\n}",
+    ]);
+    assert!(ran.output.status.success(), "{}", ran.said());
+    assert_eq!(ran.text(5), "130\n26\n");
+    assert!(ran.text(0).contains("candlewick's own"), "a second candle is refused aloud: {}", ran.text(0));
+}
+
+#[test]
+fn every_bad_end_is_told_and_variables_survive_what_they_can() {
+    let ran = run(&[
+        "let kept = vec![1, 2, 3];\nlet number = 4;",
+        "# raises\nlet lost = 1;\n\nassert_eq!(kept.len(), 4, \"four wanted\");",
+        "# raises\nlet parsed: i32 = \"x\".parse()?;",
+        "# raises\nlet wrong: u8 = 300u16;\nlet other = undefined();",
+        "# raises\nlet open = \"...",
+        "# raises\nstd::thread::spawn(|| panic!(\"in a thread\")).join().map_err(|_| \"the thread panicked\")?;",
+        "print!(\"no newline, \"); eprint!(\"nor here\");",
+        "let moved = kept;",
+        "# raises\nkept.len()",
+        "fn double(x: i32) -> i32 {\n    x * 2\n}\nstruct Point { x: i32 }\nlet point = Point { x: double(number) };",
+        "moved.len() as i32 + point.x",
+        "let kept = moved.len();\nlet (mut left, right) = (kept, \"text\".to_owned());\nleft += 1;",
+        "left += 1;\nprintln!(\"{left} {right} {kept}\");",
+        "let v: Vec<i32> = vec![];\nv[3]",
+    ]);
+    let end = |index: usize| ran.text(index);
+    assert!(end(1).contains("four wanted"), "{}", end(1));
+    assert!(end(2).contains("invalid digit"), "{}", end(2));
+    assert!(end(3).contains("mismatched types"), "{}", end(3));
+    assert!(end(4).contains("unterminated"), "{}", end(4));
+    assert!(end(5).contains("the thread panicked"), "{}", end(5));
+    assert_eq!(end(6).matches("no newline, ").count(), 1, "{}", end(6));
+    assert!(end(6).contains("nor here"));
+    assert!(end(8).contains("kept"), "{}", end(8));
+    assert_eq!(end(10), "11");
+    assert_eq!(end(12), "5 text 3\n");
+    assert_eq!(ran.output.status.code(), Some(1));
+    assert!(end(13).contains("index out of bounds"), "{}", end(13));
+    assert!(ran.said().contains("line 2"), "the panic's line: {}", ran.said());
+}
+
+#[test]
+fn a_cell_that_kills_its_process_fails() {
+    for killer in ["std::process::abort();", "std::process::exit(0);"] {
+        let ran = run(&["let kept = 1;", killer, "kept"]);
+        assert_eq!(ran.output.status.code(), Some(1), "{killer}: {}", ran.said());
+        assert_eq!(ran.text(2), "", "cells behind it do not run");
+    }
+}
+
+#[test]
+fn what_cells_import_has_no_overflow_checks_and_cells_have_them() {
+    let ran = run(&["let n = std::hint::black_box(255u8);\nlet m = n + 1;"]);
+    assert_eq!(ran.output.status.code(), Some(1));
+    assert!(ran.text(0).contains("overflow"), "{}", ran.text(0));
+}
