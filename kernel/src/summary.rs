@@ -61,9 +61,12 @@ impl<'a> Facts<'a> {
         self.fit.map(|fit| fit[name].clone()).unwrap_or_default()
     }
 
-    /// A figure after the last epoch, of which the cell reports one for each.
+    /// A figure after the last epoch: the cell reports one for each.
     fn last(&self, name: &str) -> Value {
-        self.fit(name).as_array().and_then(|epochs| epochs.last().cloned()).unwrap_or_default()
+        match self.fit(name) {
+            Value::Array(epochs) => epochs.last().cloned().unwrap_or_default(),
+            figure => figure,
+        }
     }
 }
 
@@ -123,10 +126,11 @@ pub fn lines(run: &Run) -> Vec<String> {
         let skipped = facts.data("skipped").as_u64().filter(|&n| n > 0).map(|n| format!(", {n} skipped"));
         lines.push(format!("{}{}: {source}", amount(photos, "photos"), skipped.unwrap_or_default()));
     }
-    if let (Some(epochs), Some(validation)) = (facts.fit("epochs").as_u64(), percent(&facts.fit("validation_accuracy")))
+    if let (Some(epochs), Some(validation)) =
+        (facts.fit("epochs").as_u64(), percent(&facts.last("validation_accuracy")))
     {
         let training =
-            percent(&facts.fit("training_accuracy")).map(|training| format!(", on training photos {training}"));
+            percent(&facts.last("training_accuracy")).map(|training| format!(", on training photos {training}"));
         let training = training.unwrap_or_default();
         lines.push(format!("{}: {validation} right on validation photos{training}", amount(epochs, "epochs")));
     }
@@ -218,7 +222,7 @@ mod tests {
         let want = [
             "",
             "2002 photos, 3 skipped: folder x",
-            "6 epochs: 98.5 % right on validation photos, on training photos 99.1 %",
+            "2 epochs: 98.5 % right on validation photos, on training photos 99.1 %",
             "data 2.0 s, in all 1 min 2 s; at most 900.0 MB of memory",
         ];
         assert_eq!(lines(&a_run(None)), want);

@@ -57,7 +57,11 @@ fn a_lesson_is_written_and_summed_up() {
     let mut line: Value = serde_json::from_str(did.out.lines().last().unwrap()).unwrap();
     assert!(line["seconds"]["total"].as_f64().unwrap() >= 0.0);
     line["seconds"]["total"] = json!(0);
+    assert_eq!(line["cell_seconds"].as_array().map(Vec::len), Some(2), "one for each cell");
+    line["cell_seconds"] = json!([]);
     let want = json!({
+        "cell_seconds": [],
+        "accuracy_by_epoch": {"training_running": null, "training": 0.95, "validation": 0.9},
         "source": "sketches", "photos": 40, "skipped": 0, "epochs": 6, "training_accuracy": 0.95,
         "validation_accuracy": 0.9, "seconds": {"data": 0.5, "fit": 1.5, "total": 0}, "peak_memory_bytes": 123_456_789,
         "notebook": text(&folder.path().join("cats_vs_dogs.ipynb")),
