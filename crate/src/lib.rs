@@ -33,7 +33,7 @@ pub use error::{Error, Result};
 pub mod prelude {
     pub use crate::candle_core::{D, DType, Device, Tensor, Var};
     pub use crate::candle_nn;
-    pub use crate::data::{Dataset, Photo, cats_vs_dogs, flowers, sketches};
+    pub use crate::data::{Dataset, Photo, Sketches, cats_vs_dogs, flowers, sketches};
     pub use crate::evaluate::Predictions;
     pub use crate::freeze::Frozen;
     pub use crate::images::{Batch, Pixels, Preprocess};

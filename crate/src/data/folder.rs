@@ -199,7 +199,8 @@ mod tests {
     #[test]
     fn a_folder_that_is_no_data_set_says_what_is_expected() {
         let photo = photo();
-        let cases: [(&str, &[(&str, &[u8])], &str); 5] = [
+        type Files<'a> = &'a [(&'a str, &'a [u8])];
+        let cases: [(&str, Files, &str); 5] = [
             ("empty", &[], "it is empty"),
             ("files only", &[("1.jpg", &photo)], "no sub-folder, only files such as 1.jpg"),
             ("one class", &[("cat/1.jpg", &photo)], "only cat holds photos"),

@@ -10,7 +10,7 @@ impl Dice {
     /// Its choices depend on the three numbers and on nothing else.
     pub fn new(seed: u64, stream: u64, index: u64) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        random.set_stream(stream << 40 | index);
+        random.set_stream((stream << 40) | index);
         Self(random)
     }
 
@@ -22,7 +22,7 @@ impl Dice {
 
     /// A whole number from `low` to `high`, both included.
     pub fn whole(&mut self, low: u32, high: u32) -> u32 {
-        low + (u64::from(self.0.next_u32()) * u64::from(high - low + 1) >> 32) as u32
+        low + ((u64::from(self.0.next_u32()) * u64::from(high - low + 1)) >> 32) as u32
     }
 
     /// True with this probability.
