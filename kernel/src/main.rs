@@ -9,6 +9,9 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     // First of all: evcxr starts this very binary again, as the process that runs cells.
     evcxr::runtime_hook();
+    if let Some(code) = settle::stand_in() {
+        return code;
+    }
     let args = Args::parse();
     let (mut terminal, mut out) = (Terminal::stderr(), std::io::stdout());
     let mut around = Surroundings { open: &mut session::open_session, terminal: &mut terminal, out: &mut out };

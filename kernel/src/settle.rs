@@ -1,46 +1,84 @@
-//! The environment that this program needs from its first moment.
+//! The environment that this program needs from its first moment, and its part as a stand-in for cargo and rustc.
 
-use crate::build::cache_folder;
+use crate::build::find_tool;
 use anyhow::{Context, Result};
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
-/// Set once the environment is right.
-const SETTLED: &str = "CANDLEWICK_SETTLED";
+/// Where cargo really is; set once the environment is right.
+pub const REAL_CARGO: &str = "CANDLEWICK_REAL_CARGO";
+/// Where rustc really is.
+pub const REAL_RUSTC: &str = "CANDLEWICK_REAL_RUSTC";
 
 /// Starts the program again with the environment it needs, once; none where it runs in it already.
 ///
-/// evcxr's rust-analyzer looks for the sources of the standard library, and asks rustup to download them where they are
-/// missing: with no network, that is the end; with them, a start takes seconds longer. Types come from the compiler
-/// here, so an empty standard library will do, and `RUST_SRC_PATH` names one. A process may not change its own
-/// environment safely once it has threads, so it is started anew.
+/// At every start evcxr's rust-analyzer asks cargo for all packages and reads all of their sources, asks rustup to
+/// download the standard library's where they are missing, and reads those: seconds, and nothing here needs it, since
+/// types come from the compiler. It finds cargo and rustc by the variables `CARGO` and `RUSTC`, and evcxr itself does
+/// not; so they name this program, which answers for them ([`stand_in`]). A process may not change its own environment
+/// safely once it has threads, so it is started anew.
 ///
 /// # Errors
-/// Where the cache folder cannot be written, or the program not be started.
+/// Where the program cannot be started.
 pub fn settle() -> Result<Option<ExitCode>> {
-    if std::env::var_os(SETTLED).is_some() {
+    if std::env::var_os(REAL_CARGO).is_some() {
         return Ok(None);
     }
-    let library = cache_folder()?.join("empty-rust-src");
-    let source = library.join("core").join("src");
-    std::fs::create_dir_all(&source).with_context(|| format!("cannot create {}", source.display()))?;
-    let file = source.join("lib.rs");
-    if !file.is_file() {
-        std::fs::write(&file, "#![no_core]\n").with_context(|| format!("cannot write {}", file.display()))?;
-    }
-    let mut command = Command::new(std::env::current_exe().context("cannot find this program's own file")?);
-    command.args(std::env::args_os().skip(1)).env(SETTLED, "1").env("RUST_SRC_PATH", library);
+    let program = std::env::current_exe().context("cannot find this program's own file")?;
+    let mut command = Command::new(&program);
+    command
+        .args(std::env::args_os().skip(1))
+        .env(REAL_CARGO, find_tool("cargo"))
+        .env(REAL_RUSTC, find_tool("rustc"))
+        .env("CARGO", &program)
+        .env("RUSTC", &program);
     run(command).map(Some)
+}
+
+/// Answers in place of cargo and rustc where rust-analyzer has called this program as one of them; none where it has not.
+///
+/// A list of all packages, and the place of the standard library, are refused: rust-analyzer goes on without. All else
+/// goes to the real one.
+pub fn stand_in() -> Option<ExitCode> {
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let has = |word: &str| arguments.iter().any(|argument| argument == word);
+    let first = arguments.first()?.to_str()?;
+    let real = match first {
+        "metadata" if !has("--no-deps") => return Some(refuse("all packages are not wanted here")),
+        "--print" if has("sysroot") => return Some(refuse("the standard library's sources are not wanted here")),
+        "metadata" | "locate-project" | "config" | "rustc" => REAL_CARGO,
+        "-Z" if has("config") => REAL_CARGO,
+        "-vV" | "--print" | "-Z" | "-O" => REAL_RUSTC,
+        // Both have it, and so have we: only rust-analyzer asks for it with the directory of a session.
+        "--version" if is_session() => REAL_CARGO,
+        _ => return None,
+    };
+    let real = PathBuf::from(std::env::var_os(real)?);
+    let mut command = Command::new(real);
+    command.args(arguments).env_remove("CARGO").env_remove("RUSTC");
+    Some(run(command).unwrap_or_else(|error| refuse(&format!("{error:#}"))))
+}
+
+/// Whether the current folder is one in which cells are built.
+fn is_session() -> bool {
+    std::env::current_dir().is_ok_and(|folder| folder.join(crate::build::EVCXR_CONFIG).is_file())
+}
+
+fn refuse(why: &str) -> ExitCode {
+    eprintln!("candlewick: {why}");
+    ExitCode::FAILURE
 }
 
 #[cfg(unix)]
 fn run(mut command: Command) -> Result<ExitCode> {
     use std::os::unix::process::CommandExt;
     // Takes this process's place; returns only where it cannot.
-    Err(command.exec()).context("cannot start this program again")
+    Err(command.exec()).with_context(|| format!("cannot start {}", command.get_program().display()))
 }
 
 #[cfg(not(unix))]
 fn run(mut command: Command) -> Result<ExitCode> {
-    let status = command.status().context("cannot start this program again")?;
+    let status = command.status().with_context(|| format!("cannot start {}", command.get_program().display()))?;
     Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
 }

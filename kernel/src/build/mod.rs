@@ -13,6 +13,7 @@ pub use folder::SessionFolder;
 pub use manifest::EVCXR_CONFIG;
 pub use template::{BuildStep, Template};
 
+use crate::settle::{REAL_CARGO, REAL_RUSTC};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -38,13 +39,14 @@ impl Toolchain {
     /// # Errors
     /// Where there is none, or it does not answer.
     pub fn find() -> Result<Self> {
-        let rustc = tool("rustc");
+        let real = |variable, name| std::env::var_os(variable).map_or_else(|| find_tool(name), PathBuf::from);
+        let rustc = real(REAL_RUSTC, "rustc");
         let version = answer(Command::new(&rustc).arg("-vV"))
             .context("no Rust compiler was found: install Rust from https://rustup.rs, then open a new terminal")?;
         let host = version.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc -vV names no host")?;
         let library_folder = answer(Command::new(&rustc).args(["--print", "target-libdir"]))?;
         Ok(Self {
-            cargo: tool("cargo"),
+            cargo: real(REAL_CARGO, "cargo"),
             host: host.to_owned(),
             library_folder: PathBuf::from(library_folder.trim()),
             rustc,
@@ -53,7 +55,8 @@ impl Toolchain {
     }
 }
 
-fn tool(name: &str) -> PathBuf {
+/// Where a tool of the toolchain in use really is: rustup knows, else the path will.
+pub fn find_tool(name: &str) -> PathBuf {
     answer(Command::new("rustup").args(["which", name]))
         .map_or_else(|_| PathBuf::from(name), |path| PathBuf::from(path.trim()))
 }

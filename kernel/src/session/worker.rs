@@ -143,7 +143,7 @@ fn runtime_command(
     environment: &[(String, String)],
 ) -> Command {
     let mut command = Command::new(runtime);
-    command.current_dir(directory).env("CANDLEWICK_KERNEL", "1");
+    command.current_dir(directory).env("CANDLEWICK_KERNEL", "1").env_remove("CARGO").env_remove("RUSTC");
     let dependencies = folder.path().join("target").join(&template.toolchain.host).join("debug").join("deps");
     // A cell finds the standard library by a relative path, which comes out wrong where both lie under one prefix.
     let variable = if cfg!(target_os = "macos") { "DYLD_LIBRARY_PATH" } else { "LD_LIBRARY_PATH" };
