@@ -7,6 +7,7 @@
 //! largest, and neither lets a gradient through.
 
 mod cpu;
+mod engine;
 mod kernels;
 mod plan;
 
@@ -14,17 +15,16 @@ mod plan;
 mod tests;
 
 pub use cpu::CpuLevel;
+pub(crate) use engine::Engine;
 
+use crate::Result;
 use crate::images::Pixels;
 use crate::models::{Backbone, BackboneSpec, LayerInfo, MobileNetV2};
 use crate::notebook::Progress;
-use crate::{Error, Result};
-use candle_core::{DType, Device, Storage, Tensor};
-use kernels::Kernels;
-use plan::{BlockSpec, Conv, Photo, Plan, PlanSpec, Scratch};
-use rayon::prelude::*;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use candle_core::Tensor;
+use plan::{BlockSpec, Conv, PlanSpec};
+use std::sync::Arc;
+use std::time::Duration;
 
 /// A backbone that will not learn any more.
 ///
@@ -35,13 +35,8 @@ use std::time::{Duration, Instant};
 /// # Ok::<(), Error>(())
 /// ```
 pub struct Frozen<B: Backbone = MobileNetV2> {
-    backbone: B,
-    /// Weights `(classes, F)` and bias `(classes,)` of the backbone's own head, to run behind the plan.
-    classifier: Option<(Tensor, Tensor)>,
-    plan: Option<Plan>,
-    cpu: CpuLevel,
-    /// Memory of photos that are done, for the next ones: no more of it than there are threads.
-    scratch: Mutex<Vec<Scratch>>,
+    backbone: Arc<B>,
+    engine: Arc<Engine>,
 }
 
 impl MobileNetV2 {
@@ -78,28 +73,15 @@ impl<B: Backbone> Frozen<B> {
     /// Freezes a backbone as it is: no plan, plain candle on any device. For architectures that have no plan.
     ///
     /// # Errors
-    /// [`Error::Setting`] where `CANDLEWICK_CPU` names no level of this machine.
+    /// [`Error::Setting`](crate::Error::Setting) where `CANDLEWICK_CPU` names no level of this machine.
     pub fn plain(backbone: B) -> Result<Self> {
-        let (classifier, plan, scratch) = (None, None, Mutex::default());
-        Ok(Self { backbone, classifier, plan, cpu: CpuLevel::detect()?, scratch })
+        let backbone = Arc::new(backbone);
+        Ok(Self { engine: Arc::new(Engine::plain(backbone.clone())?), backbone })
     }
 
     fn compiled(backbone: B, classifier: Option<(Tensor, Tensor)>, spec: &PlanSpec, cpu: CpuLevel) -> Result<Self> {
-        let side = backbone.spec().preprocess.side;
-        let kernels = Kernels::new(cpu).ok_or_else(|| Error::Setting {
-            setting: "CPU level",
-            got: cpu.to_string(),
-            want: "this machine does not have it".into(),
-        })?;
-        let plan = Plan::new(spec, (side, side), kernels)?;
-        if plan.features() != backbone.spec().features {
-            return Err(Error::shape(
-                "the frozen plan",
-                format!("(N, {})", backbone.spec().features),
-                &[plan.features()],
-            ));
-        }
-        Ok(Self { backbone, classifier, plan: Some(plan), cpu, scratch: Mutex::default() })
+        let backbone = Arc::new(backbone);
+        Ok(Self { engine: Arc::new(Engine::compiled(backbone.clone(), classifier, spec, cpu)?), backbone })
     }
 
     /// The folded network in plain candle, through which gradients can flow: for heat maps and filters.
@@ -107,9 +89,14 @@ impl<B: Backbone> Frozen<B> {
         &self.backbone
     }
 
+    /// What computes the features, without the backbone's type.
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
     /// The vector instructions that the plan was compiled for.
     pub fn cpu(&self) -> CpuLevel {
-        self.cpu
+        self.engine.cpu
     }
 
     /// A name for the features it gives: for keys of caches.
@@ -117,9 +104,7 @@ impl<B: Backbone> Frozen<B> {
     /// It holds the architecture, the weights' identity, the preprocessing, and the arithmetic (plan or candle). The
     /// [`CpuLevel`] is left out: it moves features by rounding only.
     pub fn identity(&self) -> String {
-        let spec = self.backbone.spec();
-        let arithmetic = if self.plan.is_some() { "plan 1" } else { "candle" };
-        format!("{}, {}, {:?}, {arithmetic}", spec.name, spec.weights, spec.preprocess)
+        self.engine.identity()
     }
 
     /// The features of one photo, `spec().features` of them. A photo of another size is resized as usual.
@@ -127,9 +112,7 @@ impl<B: Backbone> Frozen<B> {
     /// # Errors
     /// Where the photo has no pixels, or fewer than its height and width say.
     pub fn features_of_pixels(&self, photo: &Pixels) -> Result<Vec<f32>> {
-        let mut out = vec![0.0; self.spec().features];
-        self.row(photo, &mut out)?;
-        Ok(out)
+        self.engine.features_of_pixels(photo)
     }
 
     /// The features `(photos, F)` of the photos that `photo` gives for `0..photos`, on the CPU.
@@ -145,75 +128,7 @@ impl<B: Backbone> Frozen<B> {
         photo: impl Fn(usize) -> Result<Pixels> + Sync,
         progress: &Progress,
     ) -> Result<Tensor> {
-        let features = self.spec().features;
-        let mut rows = vec![0.0; photos * features];
-        rows.par_chunks_mut(features.max(1)).with_max_len(1).enumerate().try_for_each(|(i, row)| {
-            self.row(&photo(i)?, row)?;
-            progress.advance(1);
-            Ok::<_, Error>(())
-        })?;
-        Ok(Tensor::from_vec(rows, (photos, features), &Device::Cpu)?)
-    }
-
-    /// The features of one photo into `out`, whose length is right.
-    fn row(&self, photo: &Pixels, out: &mut [f32]) -> Result<()> {
-        let preprocess = &self.backbone.spec().preprocess;
-        let resized;
-        let photo = if (photo.height, photo.width) == (preprocess.side, preprocess.side) {
-            photo
-        } else {
-            resized = photo.resized(preprocess.side, preprocess.side)?;
-            &resized
-        };
-        let want = preprocess.side * preprocess.side * 3;
-        if photo.rgb.len() != want {
-            return Err(Error::shape("a photo", format!("({want},) bytes"), &[photo.rgb.len()]));
-        }
-        match &self.plan {
-            Some(plan) => {
-                self.with_scratch(plan, |scratch| plan.run(Photo::Rgb(&photo.rgb, preprocess), scratch, out));
-            }
-            None => {
-                let features = self.backbone.features(&photo.to_tensor(preprocess)?)?;
-                let features =
-                    features.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
-                if features.len() != out.len() {
-                    return Err(Error::shape("the features", format!("(1, {})", out.len()), &[features.len()]));
-                }
-                out.copy_from_slice(&features);
-            }
-        }
-        Ok(())
-    }
-
-    fn with_scratch<T>(&self, plan: &Plan, work: impl FnOnce(&mut Scratch) -> T) -> T {
-        let pool = || self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = pool().pop();
-        let mut scratch = kept.unwrap_or_else(|| plan.scratch());
-        let done = work(&mut scratch);
-        pool().push(scratch);
-        done
-    }
-
-    /// The plan's features of `(N, 3, side, side)`, preprocessed; none where candle has to do it.
-    fn planned(&self, photos: &Tensor) -> Result<Option<Tensor>> {
-        let Some(plan) = &self.plan else { return Ok(None) };
-        let (height, width) = plan.side();
-        let fits = matches!(photos.dims(), [_, 3, h, w] if (*h, *w) == (height, width));
-        if !fits || !photos.device().is_cpu() || photos.dtype() != DType::F32 {
-            return Ok(None);
-        }
-        let (photos, features) = (photos.contiguous()?, plan.features());
-        let count = photos.dims().first().copied().unwrap_or(0);
-        let (storage, layout) = photos.storage_and_layout();
-        let Storage::Cpu(numbers) = &*storage else { return Ok(None) };
-        let numbers = numbers.as_slice::<f32>()?.get(layout.start_offset()..).unwrap_or_default();
-        let mut rows = vec![0.0; count * features];
-        let one = |(photo, row): (&[f32], &mut [f32])| {
-            self.with_scratch(plan, |scratch| plan.run(Photo::Planes(photo), scratch, row));
-        };
-        numbers.par_chunks_exact(3 * height * width).zip(rows.par_chunks_mut(features)).for_each(one);
-        Ok(Some(Tensor::from_vec(rows, (count, features), &Device::Cpu)?))
+        self.engine.features_of_all(photos, &photo, progress)
     }
 
     /// How long each part of the plan takes for `photo`, the best of `repeats` runs on this thread; empty without a
@@ -222,26 +137,7 @@ impl<B: Backbone> Frozen<B> {
     /// # Errors
     /// Where the photo is not of the backbone's side.
     pub fn timings(&self, photo: &Pixels, repeats: usize) -> Result<Vec<Duration>> {
-        let Some(plan) = &self.plan else { return Ok(Vec::new()) };
-        let (height, width) = plan.side();
-        if (photo.height, photo.width, photo.rgb.len()) != (height, width, height * width * 3) {
-            return Err(Error::shape("timings", format!("({height}, {width}, 3)"), &[photo.height, photo.width, 3]));
-        }
-        let mut best: Vec<Duration> = Vec::new();
-        let mut out = vec![0.0; plan.features()];
-        for _ in 0..repeats {
-            self.with_scratch(plan, |scratch| {
-                let mut before = Instant::now();
-                let photo = Photo::Rgb(&photo.rgb, &self.backbone.spec().preprocess);
-                plan.run_timed(photo, scratch, &mut out, &mut |part| {
-                    let now = Instant::now();
-                    best.resize(best.len().max(part + 1), Duration::MAX);
-                    best[part] = best[part].min(now - before);
-                    before = now;
-                });
-            });
-        }
-        Ok(best)
+        self.engine.timings(photo, repeats)
     }
 }
 
@@ -251,18 +147,11 @@ impl<B: Backbone> Backbone for Frozen<B> {
     }
 
     fn features(&self, photos: &Tensor) -> Result<Tensor> {
-        match self.planned(photos)? {
-            Some(features) => Ok(features),
-            None => Ok(self.backbone.features(&photos.detach())?.detach()),
-        }
+        self.engine.features(photos)
     }
 
     fn logits(&self, photos: &Tensor) -> Result<Tensor> {
-        if let (Some((weight, bias)), Some(features)) = (&self.classifier, self.planned(photos)?) {
-            let features = features.to_device(weight.device())?.to_dtype(weight.dtype())?;
-            return Ok(features.matmul(&weight.t()?)?.broadcast_add(bias)?.detach());
-        }
-        Ok(self.backbone.logits(&photos.detach())?.detach())
+        self.engine.logits(photos)
     }
 
     fn layer(&self, photos: &Tensor, name: &str) -> Result<Tensor> {
@@ -276,6 +165,6 @@ impl<B: Backbone> Backbone for Frozen<B> {
 
 impl<B: Backbone> std::fmt::Debug for Frozen<B> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Frozen({}, {})", self.identity(), self.cpu)
+        write!(f, "Frozen({}, {})", self.identity(), self.cpu())
     }
 }

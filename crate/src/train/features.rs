@@ -2,8 +2,7 @@
 
 use super::store::{FeatureStore, Fingerprint, Row};
 use crate::data::Photo;
-use crate::freeze::Frozen;
-use crate::models::Backbone;
+use crate::freeze::Engine;
 use crate::notebook::{self, Progress};
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
@@ -100,11 +99,7 @@ const SAVE_EVERY: Duration = Duration::from_secs(20);
 /// A table for each part, all of them in one pass: from memory, from disk, or computed.
 ///
 /// Where the pass is interrupted or a photo cannot be read, what was computed until then is kept.
-pub(super) fn tables<B: Backbone>(
-    frozen: &Frozen<B>,
-    store: &mut FeatureStore,
-    parts: &[Part<'_>],
-) -> Result<Vec<FeatureTable>> {
+pub(super) fn tables(frozen: &Engine, store: &mut FeatureStore, parts: &[Part<'_>]) -> Result<Vec<FeatureTable>> {
     let photos: Vec<&Photo> = parts.iter().flat_map(|part| part.photos).collect();
     let fingerprints: Vec<Fingerprint> = photos.par_iter().map(|photo| photo.fingerprint()).collect::<Result<_>>()?;
     say(store.read());
@@ -149,7 +144,7 @@ fn table(part: &Part<'_>, fingerprints: &[Fingerprint], store: &FeatureStore) ->
 }
 
 /// Runs the frozen part over the photos that have no features yet.
-fn compute<B: Backbone>(frozen: &Frozen<B>, store: &mut FeatureStore, missing: &[(&Photo, Fingerprint)]) -> Result<()> {
+fn compute(frozen: &Engine, store: &mut FeatureStore, missing: &[(&Photo, Fingerprint)]) -> Result<()> {
     let progress = Progress::new("Computing features", Some(missing.len() as u64), "photos");
     let mut saved = Instant::now();
     for chunk in missing.chunks(CHUNK) {
@@ -159,9 +154,15 @@ fn compute<B: Backbone>(frozen: &Frozen<B>, store: &mut FeatureStore, missing: &
             }
             // An index beyond the chunk would be a fault in `features_of_all`; an error says so better than a panic.
             let (photo, _) = chunk.get(index).ok_or_else(|| Error::Data(format!("there is no photo {index}")))?;
-            photo.pixels()
+            photo.pixels().map_err(|error| match error {
+                Error::Photo { photo, why } => {
+                    let why = format!("{why}. `without_broken()` gives the data set without such photos");
+                    Error::Photo { photo, why }
+                }
+                other => other,
+            })
         };
-        let features = frozen.features_of_all(chunk.len(), read, &progress)?.to_device(&Device::Cpu)?;
+        let features = frozen.features_of_all(chunk.len(), &read, &progress)?.to_device(&Device::Cpu)?;
         let rows = features.to_vec2::<f32>()?;
         if rows.len() != chunk.len() || rows.iter().any(|row| row.len() != store.width()) {
             return Err(Error::shape("the features", format!("({}, {})", chunk.len(), store.width()), features.dims()));

@@ -1,0 +1,125 @@
+//! What learns behind [`TransferModel`](super::TransferModel), whatever the backbone's type.
+//!
+//! Not generic, so that it is compiled once, here, and not again in every notebook cell that uses it.
+
+use super::features::{Part, tables};
+use super::store::FeatureStore;
+use super::{FeatureTable, FitOptions, Head, History, checks, fit, live};
+use crate::data::Dataset;
+use crate::evaluate::Predictions;
+use crate::freeze::Engine;
+use crate::images::Batch;
+use crate::notebook::report;
+use crate::{Error, Result, fetch};
+use candle_core::{Device, Tensor};
+use serde_json::json;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+/// A frozen part and a head; its methods are those of `TransferModel`.
+pub(super) struct Learner {
+    frozen: Arc<Engine>,
+    pub head: Head,
+    /// Whether the head has met `fit`: the first one draws its weights from its own seed.
+    trained: bool,
+    pub classes: Vec<String>,
+    store: Mutex<FeatureStore>,
+}
+
+impl Learner {
+    pub fn new(frozen: Arc<Engine>, classes: &[String]) -> Result<Self> {
+        checks::classes(classes)?;
+        let spec = frozen.spec();
+        let head = Head::glorot(spec.features, classes.len(), FitOptions::default().seed)?;
+        // Without a cache folder features are kept in memory only.
+        let folder = fetch::cache_folder().ok().map(|folder| folder.join("features"));
+        let store = Mutex::new(FeatureStore::new(folder, spec.name, &frozen.identity(), spec.features));
+        Ok(Self { frozen, head, trained: false, classes: classes.to_vec(), store })
+    }
+
+    pub fn keep_features_in(&mut self, folder: Option<PathBuf>) {
+        let spec = self.frozen.spec();
+        self.store = Mutex::new(FeatureStore::new(folder, spec.name, &self.frozen.identity(), spec.features));
+    }
+
+    pub fn features(&self, dataset: &Dataset) -> Result<FeatureTable> {
+        self.tables(&[dataset])?.pop().ok_or_else(|| Error::Data("there is no data set".to_owned()))
+    }
+
+    pub fn fit(&mut self, training: &Dataset, validation: &Dataset, options: FitOptions) -> Result<History> {
+        options.check()?;
+        checks::dataset("training", training, &self.classes)?;
+        checks::dataset("validation", validation, &self.classes)?;
+        checks::enough(training)?;
+        let began = Instant::now();
+        let tables = self.tables(&[training, validation])?;
+        report("stage", json!({"name": "features", "seconds": began.elapsed().as_secs_f64()}));
+        let [training, validation] = tables.as_slice() else {
+            return Err(Error::Data("features are wanted of a training and a validation set".to_owned()));
+        };
+        self.fit_features(training, validation, options)
+    }
+
+    pub fn fit_features(
+        &mut self,
+        training: &FeatureTable,
+        validation: &FeatureTable,
+        options: FitOptions,
+    ) -> Result<History> {
+        options.check()?;
+        checks::table("training", training, &self.classes)?;
+        checks::table("validation", validation, &self.classes)?;
+        if !self.trained {
+            self.head = Head::glorot(self.head.features(), self.classes.len(), options.seed)?;
+        }
+        let shared = validation.shared_with(training);
+        checks::warnings(training, validation, shared).iter().for_each(|warning| println!("{warning}"));
+        let began = Instant::now();
+        let mut live = live::Epochs::new(options.epochs);
+        let run = fit::train(&self.head, training, validation, &options, fit::shuffles(options.seed), |epoch| {
+            live.show(epoch);
+        })?;
+        self.trained = true;
+        let history = History {
+            epochs: run.epochs,
+            planned: options.epochs,
+            training_photos: training.len(),
+            validation_photos: validation.len(),
+            shared_photos: shared,
+            interrupted: run.interrupted,
+        };
+        report("stage", json!({"name": "head", "seconds": began.elapsed().as_secs_f64()}));
+        report("fit", history.facts());
+        Ok(history)
+    }
+
+    pub fn forget(&mut self) -> Result<()> {
+        self.head = Head::glorot(self.head.features(), self.classes.len(), FitOptions::default().seed)?;
+        self.trained = false;
+        Ok(())
+    }
+
+    pub fn logits(&self, photos: &Tensor) -> Result<Tensor> {
+        self.head.forward(&self.frozen.features(photos)?.to_device(&Device::Cpu)?)
+    }
+
+    pub fn predict(&self, dataset: &Dataset) -> Result<Predictions> {
+        checks::dataset("given", dataset, &self.classes)?;
+        let table = self.features(dataset)?;
+        let logits = self.head.forward(table.features())?;
+        Predictions::from_logits(&logits, table.labels(), table.names().to_vec(), &self.classes)
+    }
+
+    pub fn predict_batch(&self, batch: &Batch) -> Result<Predictions> {
+        let logits = self.logits(&batch.photos)?;
+        Predictions::from_logits(&logits, batch.labels.clone(), batch.names.clone(), &self.classes)
+    }
+
+    fn tables(&self, datasets: &[&Dataset]) -> Result<Vec<FeatureTable>> {
+        let parts: Vec<Part<'_>> =
+            datasets.iter().map(|set| Part { photos: set.photos(), classes: set.classes() }).collect();
+        // A panic elsewhere cannot leave a store half changed: rows are added whole.
+        tables(&self.frozen, &mut self.store.lock().unwrap_or_else(PoisonError::into_inner), &parts)
+    }
+}
