@@ -218,7 +218,7 @@ fn dataset(store: Vec<u8>) -> Result<Dataset> {
         photos.push(Photo::stored(format!("{class}/cifar10.{number}"), label, store.clone(), start, SIDE));
     }
     let classes = CLASSES.iter().map(|(_, class)| (*class).to_owned()).collect();
-    Dataset::new(classes, photos, "CIFAR-10 (photos of 32x32 pixels)")
+    Dataset::new(classes, photos, "CIFAR-10 (32x32 pixels)")
 }
 
 #[cfg(test)]

@@ -198,13 +198,17 @@ impl Dataset {
     /// Says in one line where the set `name` is from, and why better sources did not serve; and tells the same facts to
     /// whoever runs the notebook.
     pub(super) fn announce(&self, name: &str, why_not: &[String]) {
-        let because = if why_not.is_empty() { String::new() } else { format!("; not {}", why_not.join("; not ")) };
-        println!("{name}: {} from {}{because}", self.len(), self.source);
+        let because: String = why_not.iter().map(|why| format!("; not {why}")).collect();
+        println!("{name}: {} from {}{because}", self.counted(), self.source);
         let facts = serde_json::json!({
             "set": name, "source": self.source, "sketches": self.is_sketches, "photos": self.len(),
             "skipped": self.skipped.len(), "classes": &*self.classes, "not": why_not,
         });
         report("data", facts);
+    }
+
+    fn counted(&self) -> String {
+        format!("{} {}", self.len(), if self.is_sketches { "sketches" } else { "photos" })
     }
 
     /// Shows where it ends a cell: source, classes and counts, what was skipped, and its first photos.
@@ -221,10 +225,9 @@ impl Dataset {
 
 impl std::fmt::Display for Dataset {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let what = if self.is_sketches { "sketches" } else { "photos" };
         let counts: Vec<_> =
             self.classes.iter().zip(self.counts()).map(|(class, count)| format!("{class} {count}")).collect();
-        writeln!(f, "{} {what} in {} classes: {}", self.len(), self.classes.len(), counts.join(", "))?;
+        writeln!(f, "{} in {} classes: {}", self.counted(), self.classes.len(), counts.join(", "))?;
         write!(f, "from {}", self.source)?;
         if let Some(first) = self.skipped.first() {
             write!(f, "\n{} not used; the first: {}: {}", self.skipped.len(), first.name, first.why)?;

@@ -59,7 +59,7 @@ pub fn sketches(set: Sketches, per_class: usize, seed: u64) -> Dataset {
         }));
     }
     let classes = subjects.iter().map(|(class, _)| (*class).to_owned()).collect();
-    Dataset::of_sketches(classes, photos, "sketches drawn by candlewick, no photos")
+    Dataset::of_sketches(classes, photos, "candlewick's own pencil (sketches, no photos)")
 }
 
 #[cfg(test)]
