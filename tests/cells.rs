@@ -78,7 +78,46 @@ fn a_cell_that_kills_its_process_fails() {
 
 #[test]
 fn what_cells_import_has_no_overflow_checks_and_cells_have_them() {
-    let ran = run(&["let n = std::hint::black_box(255u8);\nlet m = n + 1;"]);
+    let ran = run(&[
+        "println!(\"{}\", candlewick::cell::has_debug_assertions());",
+        "let n = std::hint::black_box(255u8);\nlet m = n + 1;",
+    ]);
+    assert_eq!(ran.text(0), "false\n");
     assert_eq!(ran.output.status.code(), Some(1));
-    assert!(ran.text(0).contains("overflow"), "{}", ran.text(0));
+    assert!(ran.text(1).contains("overflow"), "{}", ran.text(1));
+}
+
+/// Every cell is a crate of the same name to the compiler, which takes `P` for `P` whatever its fields are.
+#[test]
+fn a_type_defined_anew_takes_its_variables_with_it() {
+    let ran = run(&[
+        "struct P { x: i32 }\nlet p = P { x: 1 };\nlet ps = vec![P { x: 2 }];\nlet other = 3;",
+        "struct P { x: String }\nlet other = other + 1;",
+        "# raises\np.x.len() + ps[0].x.len()",
+        "let p = P { x: \"again\".to_owned() };\nother",
+        "p.x.len()",
+    ]);
+    assert!(ran.output.status.success(), "{}", ran.said());
+    assert!(ran.text(1).contains("defined anew"), "{}", ran.text(1));
+    assert!(ran.text(2).contains("cannot find value `p`"), "{}", ran.text(2));
+    assert_eq!((ran.text(3), ran.text(4)), ("4".to_owned(), "5".to_owned()));
+}
+
+#[test]
+fn borrows_and_shadows_are_told_in_the_cells_own_words() {
+    let ran = run(&[
+        "let items = vec![1, 2, 3];\nlet x = 1;",
+        "# raises\nlet first = &items[0];",
+        "println!(\"{x}\");\nlet x = vec![1];\ndrop(x);",
+        "# raises\nx",
+        "items.len()",
+    ]);
+    assert!(ran.output.status.success(), "{}", ran.said());
+    assert!(ran.text(1).contains("clone"), "{}", ran.text(1));
+    assert!(
+        ran.text(3).contains("cannot find value `x`"),
+        "the new x is used up, and the old one is not back: {}",
+        ran.text(3)
+    );
+    assert_eq!(ran.text(4), "3");
 }

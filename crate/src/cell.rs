@@ -7,6 +7,7 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt::Display;
+use std::io::Write;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::{Mutex, Once, PoisonError};
 
@@ -49,6 +50,7 @@ pub fn run(number: u64, cell: impl FnOnce() -> Result<(), Failure>) {
     HOOK.call_once(remember_panics);
     IN_CELL.set(true);
     last_panic().take();
+    crate::notebook::resume();
     send(&Line::Began { cell: number });
     let ended = guard(cell);
     IN_CELL.set(false);
@@ -60,9 +62,10 @@ pub fn run(number: u64, cell: impl FnOnce() -> Result<(), Failure>) {
             Line::Panicked { cell: number, message, line }
         }
     };
-    // On both channels: the kernel waits for both, so that no late line is taken for the next cell's.
-    eprint!("{}", Line::Done { cell: number }.encode());
     send(&line);
+    // On both channels: the kernel waits for both, so that no late line is taken for the next cell's. Where standard
+    // error is closed, nothing can be late on it.
+    let _ = std::io::stderr().write_all(Line::Done { cell: number }.encode().as_bytes());
 }
 
 /// Runs the part of a cell that people wrote; a panic in it becomes a [`Failure`], so that variables can be put back.
@@ -73,18 +76,26 @@ pub fn guard(code: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> 
     catch_unwind(AssertUnwindSafe(code)).unwrap_or(Err(Failure(Kind::Panicked)))
 }
 
-/// Takes the variable `name` out, to be used by a cell.
+/// Makes sure that [`take`] will find `name`: a cell checks all of its variables before it takes the first.
 ///
 /// # Errors
 /// Where it is gone, or its type has been defined anew since.
+pub fn check<T: 'static>(name: &str) -> Result<(), Failure> {
+    KEPT.with_borrow(|kept| match kept.get(name) {
+        None => Err(format!("the variable `{name}` is gone").into()),
+        Some(value) if value.is::<T>() && size_of_val(&**value) == size_of::<T>() => Ok(()),
+        Some(_) => Err(format!("the type of `{name}` has been defined anew since: make it again").into()),
+    })
+}
+
+/// Takes the variable `name` out, to be used by a cell.
+///
+/// # Errors
+/// As for [`check`].
 pub fn take<T: 'static>(name: &str) -> Result<T, Failure> {
-    let Some(value) = KEPT.with_borrow_mut(|kept| kept.remove(name)) else {
-        return Err(format!("the variable `{name}` is gone").into());
-    };
-    match value.downcast() {
-        Ok(value) => Ok(*value),
-        Err(_) => Err(format!("the type of `{name}` has been defined anew since, so its value is lost").into()),
-    }
+    check::<T>(name)?;
+    let value = KEPT.with_borrow_mut(|kept| kept.remove(name)).and_then(|value| value.downcast().ok());
+    value.map(|value| *value).ok_or_else(|| format!("the variable `{name}` is gone").into())
 }
 
 /// Keeps a variable that the cell made.
@@ -103,6 +114,11 @@ pub fn put_back<T: 'static>(name: &str, value: T) {
 
 fn last_panic() -> std::sync::MutexGuard<'static, Option<(String, Option<u32>)>> {
     PANIC.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether this crate was compiled with debug assertions: not in a notebook, whose cells have them all the same.
+pub fn has_debug_assertions() -> bool {
+    cfg!(debug_assertions)
 }
 
 /// Notes message and line of every panic; in other threads than the cell's, the hook that was there speaks as well.
@@ -139,6 +155,7 @@ mod tests {
         assert!(take::<Vec<f32>>("a").is_err(), "it has been taken");
         put("b", 1u8);
         assert!(take::<u16>("b").is_err(), "another type");
+        assert_eq!(take::<u8>("b").ok(), Some(1), "asking for another type does not lose it");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::build::find_tool;
 use anyhow::{Context, Result};
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 /// Where cargo really is; set once the environment is right.
@@ -26,11 +26,16 @@ pub fn settle() -> Result<Option<ExitCode>> {
         return Ok(None);
     }
     let program = std::env::current_exe().context("cannot find this program's own file")?;
+    let (cargo, rustc) = (find_tool("cargo"), find_tool("rustc"));
     let mut command = Command::new(&program);
+    // evcxr asks rustup again, in its own folder, where no `rust-toolchain.toml` of the user's speaks.
+    if let Some(toolchain) = rustc.parent().and_then(Path::parent).filter(|_| rustc.is_absolute()) {
+        command.env("RUSTUP_TOOLCHAIN", toolchain);
+    }
     command
         .args(std::env::args_os().skip(1))
-        .env(REAL_CARGO, find_tool("cargo"))
-        .env(REAL_RUSTC, find_tool("rustc"))
+        .env(REAL_CARGO, cargo)
+        .env(REAL_RUSTC, rustc)
         .env("CARGO", &program)
         .env("RUSTC", &program);
     run(command).map(Some)

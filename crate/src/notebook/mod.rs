@@ -37,7 +37,8 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// Asks the work that is under way to stop at the next good place. What it has reached is kept.
 ///
-/// It stays asked until [`resume`]: a cell's later work stops as well.
+/// It stays asked until [`resume`]: a cell's later work stops as well. For programs of one's own: the kernel's interrupt
+/// does not call it yet.
 pub fn interrupt() {
     INTERRUPTED.store(true, Ordering::Relaxed);
 }

@@ -4,7 +4,7 @@ use super::{EVCXR_CONFIG, Template, cache_folder, manifest};
 use anyhow::{Context, Result};
 use std::fs::{self, File, FileTimes};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Held locked while the session lives.
 const ALIVE: &str = "alive.lock";
@@ -22,17 +22,11 @@ impl SessionFolder {
     /// # Errors
     /// Where the disk refuses.
     pub fn create(template: &Template) -> Result<Self> {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let sessions = cache_folder()?.join("sessions");
+        let sessions = sessions_folder()?;
         fs::create_dir_all(&sessions).with_context(|| format!("cannot create {}", sessions.display()))?;
         remove_dead(&sessions);
-        let name = format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = sessions.join(name);
-        // A process of the same number may have died here.
-        if path.exists() {
-            fs::remove_dir_all(&path).with_context(|| format!("cannot remove {}", path.display()))?;
-        }
-        fs::create_dir(&path).with_context(|| format!("cannot create {}", path.display()))?;
+        let made = tempfile::Builder::new().prefix("session-").tempdir_in(&sessions);
+        let path = made.with_context(|| format!("cannot create a folder in {}", sessions.display()))?.keep();
         // Locked before it has its name, so that nobody takes a newborn session for a dead one.
         let unborn = path.join("unborn.lock");
         let alive = File::create(&unborn)?;
@@ -66,6 +60,14 @@ impl Drop for SessionFolder {
     }
 }
 
+/// Where sessions work. evcxr cannot take a path with a space in it.
+fn sessions_folder() -> Result<PathBuf> {
+    let has_space = |path: &Path| path.to_string_lossy().contains(char::is_whitespace);
+    let folders = [cache_folder()?.join("sessions"), std::env::temp_dir().join("candlewick-sessions")];
+    let found = folders.iter().find(|folder| !has_space(folder)).cloned();
+    found.context("evcxr cannot work in a folder with a space in its path: set CANDLEWICK_CACHE to one without")
+}
+
 /// Whether a file or folder of a target folder belongs to the crate `name`.
 pub fn is_of(file: &str, name: &str) -> bool {
     let stem = file.strip_prefix("lib").unwrap_or(file);
@@ -83,10 +85,26 @@ pub fn link_tree(from: &Path, to: &Path, private: &dyn Fn(&str) -> bool) -> Resu
             // Cargo's lock: two sessions that shared it would wait for each other.
             "incremental" | ".cargo-lock" => {}
             name if private(name) => {}
+            // Where the helper crate's sources change under a session, cargo notes so in place.
+            ".fingerprint" => copy_tree(&source, &target, private)?,
             _ if entry.file_type()?.is_dir() => link_tree(&source, &target, private)?,
             // Cargo writes this one in place.
             ".rustc_info.json" => copy_with_time(&source, &target)?,
             _ => fs::hard_link(&source, &target).or_else(|_| copy_with_time(&source, &target))?,
+        }
+    }
+    Ok(())
+}
+
+fn copy_tree(from: &Path, to: &Path, private: &dyn Fn(&str) -> bool) -> Result<()> {
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        match entry.file_type()?.is_dir() {
+            _ if private(&entry.file_name().to_string_lossy()) => {}
+            true => copy_tree(&entry.path(), &target, private)?,
+            false => copy_with_time(&entry.path(), &target)?,
         }
     }
     Ok(())
@@ -102,11 +120,19 @@ fn copy_with_time(from: &Path, to: &Path) -> std::io::Result<()> {
 /// Removes the folders of sessions that ended without doing so themselves.
 fn remove_dead(sessions: &Path) {
     for entry in fs::read_dir(sessions).into_iter().flatten().flatten() {
-        let dead = File::open(entry.path().join(ALIVE)).is_ok_and(|alive| alive.try_lock().is_ok());
+        let dead = match File::open(entry.path().join(ALIVE)) {
+            Ok(alive) => alive.try_lock().is_ok(),
+            // Being made just now, or half removed long ago.
+            Err(_) => entry.metadata().and_then(|data| data.modified()).is_ok_and(|time| is_old(time)),
+        };
         if dead {
             let _ = fs::remove_dir_all(entry.path());
         }
     }
+}
+
+fn is_old(time: std::time::SystemTime) -> bool {
+    time.elapsed().is_ok_and(|age| age > Duration::from_secs(3600))
 }
 
 #[cfg(test)]

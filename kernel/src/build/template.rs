@@ -21,13 +21,16 @@ const TEMPLATES_KEPT: usize = 2;
 
 /// How far the build of a template has come.
 #[derive(Clone, Debug, PartialEq)]
-pub struct BuildStep {
-    /// What was compiled last: a crate's name.
-    pub crate_name: String,
-    /// How many crates are compiled.
-    pub done: u64,
-    /// Of how many.
-    pub total: u64,
+pub enum BuildStep {
+    /// Another process builds it just now.
+    Waiting,
+    /// One more crate is compiled.
+    Compiled {
+        /// How many are.
+        done: u64,
+        /// Of how many.
+        total: u64,
+    },
 }
 
 /// A finished template.
@@ -64,7 +67,10 @@ impl Template {
         if !template.is_finished() {
             fs::create_dir_all(&templates).with_context(|| format!("cannot create {}", templates.display()))?;
             let guard = File::create(template.folder.with_extension("lock"))?;
-            guard.lock()?;
+            if guard.try_lock().is_err() {
+                progress(BuildStep::Waiting);
+                guard.lock()?;
+            }
             if !template.is_finished() {
                 template.borrow_dependencies(&templates, &dependencies)?;
                 template.build(&lock_file, progress)?;
@@ -154,9 +160,8 @@ impl Template {
                 (message["reason"].as_str(), message["package_id"].as_str())
             {
                 compiled.insert(package.to_owned());
-                let crate_name = message["target"]["name"].as_str().unwrap_or_default().to_owned();
                 let done = compiled.len() as u64;
-                progress(BuildStep { crate_name, done, total: total.max(done) });
+                progress(BuildStep::Compiled { done, total: total.max(done) });
             }
         }
         let status = child.wait()?;

@@ -81,7 +81,13 @@ impl Cell {
 
     /// The variables among `kept` that it may use: words in strings count too, since `{name}` in a format string does.
     pub fn used<'a>(&self, kept: &'a Variables) -> Vec<(&'a String, &'a Variable)> {
-        kept.iter().filter(|(name, _)| self.words.contains(*name)).collect()
+        kept.iter().filter(|(name, _)| self.words.contains(name.trim_start_matches("r#"))).collect()
+    }
+
+    /// What its items define or import, by name, with their text.
+    pub fn definitions(&self) -> Vec<(String, String)> {
+        let texts = self.items.iter().map(|range| &self.text[range.clone()]);
+        texts.flat_map(|text| names(text).into_iter().map(|name| (name, text.to_owned()))).collect()
     }
 
     /// The statements, on the lines on which they stood; items are blank. The last value is shown.
@@ -104,6 +110,10 @@ impl Cell {
     pub fn wrapped(&self, number: u64, kept: &Variables, moved: &Moved) -> String {
         let used = self.used(kept);
         let mut code = format!("candlewick::cell::run({number}, || {{");
+        // All are checked before the first is taken: a cell that cannot begin must not lose any.
+        for (name, variable) in &used {
+            code += &format!(" candlewick::cell::check::<{}>({name:?})?;", variable.type_name);
+        }
         for (name, variable) in &used {
             let mutable = if variable.mutable { "mut " } else { "" };
             let type_name = &variable.type_name;
@@ -117,7 +127,9 @@ impl Cell {
         }
         code += " Ok(()) });\n";
         for (name, _) in used.iter().filter(|(name, _)| !moved.old.contains(*name)) {
-            code += &format!(" candlewick::cell::put_back({name:?}, {name});");
+            // A variable of the same name that the cell has made, and perhaps used up, takes the old one's place.
+            let unless_made = if self.bound.contains_key(*name) { "if candlewick_ended.is_err() " } else { "" };
+            code += &format!(" {unless_made}{{ candlewick::cell::put_back({name:?}, {name}); }}");
         }
         code += " candlewick_ended });\n";
         for range in &self.items {
@@ -221,7 +233,39 @@ fn bindings(pattern: &syn::Pat, bound: &mut BTreeMap<String, bool>) {
     syn::visit::visit_pat(&mut Names(bound), pattern);
 }
 
-fn words(text: &str) -> BTreeSet<String> {
+/// The names that an item brings into scope; an `impl` has none.
+fn names(item: &str) -> Vec<String> {
+    use syn::Item;
+    let one = |name: &syn::Ident| vec![name.to_string()];
+    match syn::parse_str::<Item>(item) {
+        Ok(Item::Const(item)) => one(&item.ident),
+        Ok(Item::Enum(item)) => one(&item.ident),
+        Ok(Item::ExternCrate(item)) => one(&item.ident),
+        Ok(Item::Fn(item)) => one(&item.sig.ident),
+        Ok(Item::Macro(item)) => item.ident.iter().map(ToString::to_string).collect(),
+        Ok(Item::Mod(item)) => one(&item.ident),
+        Ok(Item::Static(item)) => one(&item.ident),
+        Ok(Item::Struct(item)) => one(&item.ident),
+        Ok(Item::Trait(item)) => one(&item.ident),
+        Ok(Item::Type(item)) => one(&item.ident),
+        Ok(Item::Union(item)) => one(&item.ident),
+        Ok(Item::Use(item)) => imported(&item.tree),
+        _ => Vec::new(),
+    }
+}
+
+fn imported(tree: &syn::UseTree) -> Vec<String> {
+    match tree {
+        syn::UseTree::Path(path) => imported(&path.tree),
+        syn::UseTree::Name(name) => vec![name.ident.to_string()],
+        syn::UseTree::Rename(rename) => vec![rename.rename.to_string()],
+        syn::UseTree::Glob(_) => Vec::new(),
+        syn::UseTree::Group(group) => group.items.iter().flat_map(imported).collect(),
+    }
+}
+
+/// Every word of a text.
+pub fn words(text: &str) -> BTreeSet<String> {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     text.split(|c| !is_word(c)).filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
@@ -279,7 +323,7 @@ mod tests {
         let wrapped = cell.wrapped(1, &kept(&["a", "b", "c"]), &moved);
         assert!(wrapped.contains("take::<i32>(\"a\")") && wrapped.contains("take::<i32>(\"b\")"));
         assert!(!wrapped.contains("\"c\""));
-        assert!(wrapped.contains("put_back(\"a\", a)") && !wrapped.contains("put_back(\"b\""));
+        assert!(wrapped.contains("{ candlewick::cell::put_back(\"a\", a); }") && !wrapped.contains("put_back(\"b\""));
     }
 
     #[test]
@@ -290,6 +334,13 @@ mod tests {
             let wrapped = Cell::parse(code).unwrap().wrapped(1, &Variables::new(), &Moved::default());
             assert_eq!(wrapped.contains(").evcxr_display();"), shown, "{code}");
         }
+    }
+
+    #[test]
+    fn what_items_define_is_known_by_name() {
+        let cell = Cell::parse("use a::{b, c as d, e::*};\nstruct P { x: i32 }\nimpl P {}\nlet x = 1;").unwrap();
+        let names: Vec<_> = cell.definitions().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["b", "d", "P"]);
     }
 
     #[test]

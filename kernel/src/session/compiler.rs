@@ -7,7 +7,7 @@ use super::Diagnostic;
 use super::cell::{Cell, Judged, Variable, Variables, judged_as_it_is};
 use super::diagnostics::{Message, Placed};
 use crate::build::Toolchain;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -71,7 +71,8 @@ impl Compiler {
     pub fn judge(&self, cell: &Cell, kept: &Variables) -> Result<Judgement> {
         let mut types = BTreeMap::new();
         let mut wrong = Vec::new();
-        for message in self.messages(&cell.judged(kept, Judged::Probed), &cell.text)? {
+        let (messages, said) = self.messages(&cell.judged(kept, Judged::Probed), &cell.text)?;
+        for message in messages {
             match message.probed_type() {
                 Some((name, type_name)) => drop(types.insert(name, type_name)),
                 None if message.is_error() => wrong.push(message.diagnostic()),
@@ -80,8 +81,13 @@ impl Compiler {
         }
         let mut variables = Variables::new();
         for (name, mutable) in &cell.bound {
-            // Without other errors, every variable has got its answer.
-            let Some(found) = types.remove(name) else { continue };
+            let Some(found) = types.remove(name) else {
+                // Other errors keep the compiler from answering; without any, it should have.
+                if wrong.is_empty() {
+                    bail!("the compiler does not say what type `{name}` has: {}", said.trim());
+                }
+                continue;
+            };
             match nameable(&found) {
                 Some(type_name) => drop(variables.insert(name.clone(), Variable { type_name, mutable: *mutable })),
                 None => wrong.push(unnameable(name, &found)),
@@ -108,18 +114,19 @@ impl Compiler {
     }
 
     fn errors(&self, judged: &str, text: &str) -> Result<Vec<Diagnostic>> {
-        let messages = self.messages(judged, text)?;
+        let (messages, _) = self.messages(judged, text)?;
         Ok(messages.iter().filter(|message| message.is_error()).map(Message::diagnostic).collect())
     }
 
-    fn messages(&self, judged: &str, text: &str) -> Result<Vec<Message>> {
+    /// What the compiler says, message by message and as it stands.
+    fn messages(&self, judged: &str, text: &str) -> Result<(Vec<Message>, String)> {
         let source = self.folder.join("judged.rs");
         let before = if self.items.is_empty() { "#![allow(unused)]\n".to_owned() } else { format!("{}\n", self.items) };
         std::fs::write(&source, format!("{before}{judged}"))?;
         let output = self.command(&source).output().context("cannot run the Rust compiler")?;
         let placed = Placed { lines_before: before.matches('\n').count() + 1, lines: text.matches('\n').count() + 1 };
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        Ok(stderr.lines().filter_map(|line| Message::parse(line, &placed)).collect())
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        Ok((stderr.lines().filter_map(|line| Message::parse(line, &placed)).collect(), stderr))
     }
 
     fn command(&self, source: &Path) -> Command {
@@ -145,22 +152,24 @@ impl Compiler {
         command
     }
 
-    /// The newest compiled file of a crate; a shared one before an archive.
+    /// The newest compiled file of a crate: the helper crate's shared one, an archive, or a macro's.
     fn library(&self, name: &str) -> Option<PathBuf> {
-        let shared =
-            self.dependencies.join(format!("{}{name}{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX));
+        use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
+        let shared = self.dependencies.join(format!("{DLL_PREFIX}{name}{DLL_SUFFIX}"));
         if shared.is_file() {
             return Some(shared);
         }
-        let stem = format!("lib{name}-");
-        let files = std::fs::read_dir(&self.dependencies).ok()?.flatten();
-        let archives = files.filter(|file| {
-            let file_name = file.file_name();
-            let file_name = file_name.to_string_lossy();
-            file_name.starts_with(&stem) && file_name.ends_with(".rlib")
-        });
-        let newest = archives.max_by_key(|file| file.metadata().and_then(|data| data.modified()).ok())?;
-        Some(newest.path())
+        let newest = |folder: &Path, start: String, end: &str| {
+            let files = std::fs::read_dir(folder).ok()?.flatten();
+            let compiled = files.filter(|file| {
+                let name = file.file_name();
+                let name = name.to_string_lossy();
+                name.starts_with(&start) && name.ends_with(end)
+            });
+            Some(compiled.max_by_key(|file| file.metadata().and_then(|data| data.modified()).ok())?.path())
+        };
+        newest(&self.dependencies, format!("lib{name}-"), ".rlib")
+            .or_else(|| newest(&self.macros, format!("{DLL_PREFIX}{name}-"), DLL_SUFFIX))
     }
 }
 

@@ -1,12 +1,13 @@
 //! The session over evcxr.
 
-use super::cell::{Cell, Moved, Variables};
+use super::cell::{Cell, Moved, Variable, Variables, words};
 use super::compiler::{Compiler, Judgement};
 use super::worker::{Event, Finished, Refusal, Worker};
 use super::{Diagnostic, Outcome, Output, Report, Session};
 use crate::build::{SessionFolder, Template};
 use crate::lines::Line;
 use anyhow::Result;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ pub struct EvcxrSession {
     worker: Worker,
     compiler: Compiler,
     kept: Variables,
+    /// What the cells have defined or imported so far: name and text.
+    items: BTreeMap<String, String>,
     cells: u64,
     peak_memory: Option<u64>,
     /// Last, so that it goes when nothing uses it any more.
@@ -34,8 +37,10 @@ pub struct EvcxrSession {
 
 /// How often a cell is built again because a variable turns out to be used up.
 const RETRIES: usize = 8;
-/// How long lines on standard error may lag behind those on standard output.
-const STDERR_LAG: Duration = Duration::from_millis(500);
+/// How long lines may lag behind evcxr's word that it has finished.
+const LAG: Duration = Duration::from_secs(2);
+/// How long lines are waited for that may or may not come.
+const DRAIN: Duration = Duration::from_millis(20);
 
 impl EvcxrSession {
     /// Opens a session against a finished template.
@@ -46,14 +51,15 @@ impl EvcxrSession {
         let folder = SessionFolder::create(template)?;
         let worker = Worker::start(template, &folder, &options.runtime, &options.directory, &options.environment)?;
         let compiler = Compiler::new(&template.toolchain, folder.path());
-        Ok(Self { worker, compiler, kept: Variables::new(), cells: 0, peak_memory: None, _folder: folder })
+        let (kept, items) = (Variables::new(), BTreeMap::new());
+        Ok(Self { worker, compiler, kept, items, cells: 0, peak_memory: None, _folder: folder })
     }
 
     fn run(&mut self, code: &str, out: &mut dyn FnMut(Output)) -> Result<Outcome> {
         self.cells += 1;
         let cell = match Cell::parse(code) {
             Ok(cell) => cell,
-            Err((commands, text)) => return self.run_unparsed(commands, &text, out),
+            Err((_, text)) => return self.refuse_unparsed(&text),
         };
         if let Some(failed) = self.run_commands(&cell.commands, out)? {
             return Ok(failed);
@@ -65,7 +71,29 @@ impl EvcxrSession {
             Judgement::Sound(made) => made,
             Judgement::Wrong(diagnostics) => return Ok(Outcome::CompileErrors(diagnostics)),
         };
+        self.drop_outdated(&cell, out);
         self.run_cell(&cell, made, out)
+    }
+
+    /// Drops variables whose type may not be what it was.
+    ///
+    /// Every cell compiles all items anew, and the compiler takes a type of the same name for the same type, whatever its
+    /// fields are now. So where a cell defines a name anew, and differently, nothing of a type of the notebook's own stays.
+    fn drop_outdated(&mut self, cell: &Cell, out: &mut dyn FnMut(Output)) {
+        let definitions = cell.definitions();
+        let changed = definitions.iter().any(|(name, text)| self.items.get(name).is_some_and(|before| before != text));
+        self.items.extend(definitions);
+        if !changed {
+            return;
+        }
+        let own = |variable: &Variable| words(&variable.type_name).iter().any(|word| self.items.contains_key(word));
+        let outdated: Vec<String> =
+            self.kept.iter().filter(|(_, variable)| own(variable)).map(|(name, _)| name.clone()).collect();
+        if !outdated.is_empty() {
+            let names = outdated.join("`, `");
+            out(Output::Stdout(format!("`{names}` went: a type of the notebook's own has been defined anew.\n")));
+            self.kept.retain(|name, _| !outdated.contains(name));
+        }
     }
 
     /// Only a cell that binds variables needs to be judged first; for the others, building them is judgement enough.
@@ -80,13 +108,17 @@ impl EvcxrSession {
     fn run_cell(&mut self, cell: &Cell, made: Variables, out: &mut dyn FnMut(Output)) -> Result<Outcome> {
         let mut moved = Moved::default();
         for _ in 0..RETRIES {
-            let end = self.execute(cell.wrapped(self.cells, &self.kept, &moved), out)?;
+            let end = self.execute(cell.wrapped(self.cells, &self.kept, &moved), true, out)?;
             if let Finished::Refused(refusals) = &end.finished {
                 if note_moved(refusals, cell.keeping_lines(), &mut moved) {
                     continue;
                 }
                 let own = self.compiler.check(cell, &self.kept)?;
-                let diagnostics = if own.is_empty() { refusals.iter().map(as_evcxr_says).collect() } else { own };
+                let diagnostics = match borrowed(refusals) {
+                    _ if !own.is_empty() => own,
+                    Some(borrowed) => vec![borrowed],
+                    None => refusals.iter().map(as_evcxr_says).collect(),
+                };
                 return Ok(Outcome::CompileErrors(diagnostics));
             }
             let outcome = outcome(end);
@@ -109,6 +141,7 @@ impl EvcxrSession {
             _ => self.kept.retain(|name, _| !moved.old.contains(name)),
         }
         if *outcome == Outcome::Done {
+            self.kept.retain(|name, _| !moved.new.contains(name));
             self.kept.extend(made.into_iter().filter(|(name, _)| !moved.new.contains(name)));
         }
     }
@@ -134,7 +167,7 @@ impl EvcxrSession {
                 }
                 None => command.clone(),
             };
-            let end = self.execute(execute, out)?;
+            let end = self.execute(execute, false, out)?;
             match end.finished {
                 Finished::Returned { .. } => {}
                 Finished::Refused(refusals) => {
@@ -147,50 +180,34 @@ impl EvcxrSession {
         Ok(None)
     }
 
-    fn run_unparsed(&mut self, commands: Vec<String>, text: &str, out: &mut dyn FnMut(Output)) -> Result<Outcome> {
+    fn refuse_unparsed(&self, text: &str) -> Result<Outcome> {
         let diagnostics = self.compiler.check_text(text, &self.kept)?;
         if !diagnostics.is_empty() {
             return Ok(Outcome::CompileErrors(diagnostics));
         }
-        let _ = (commands, out);
         Ok(Outcome::Failed(Report::new("the cell's syntax is newer than the parser that this kernel uses")))
     }
 
-    /// Has evcxr run `code` and passes on what it says.
-    fn execute(&mut self, code: String, out: &mut dyn FnMut(Output)) -> Result<End> {
+    /// Has evcxr run `code` and passes on what it says. A `marked` code tells its end itself.
+    fn execute(&mut self, code: String, marked: bool, out: &mut dyn FnMut(Output)) -> Result<End> {
         self.worker.request(code)?;
         let mut end = End { finished: Finished::Failed(String::new()), marked: None, stderr: String::new() };
-        let (mut began, mut stderr_open) = (false, true);
-        let mut waiting = true;
-        while waiting || (began && stderr_open) {
-            let patience = if waiting { None } else { Some(STDERR_LAG) };
+        let (mut waiting, mut stderr_open) = (true, marked);
+        // evcxr may have finished before its process's last lines are here.
+        while waiting || stderr_open || (marked && end.marked.is_none()) {
+            let patience = if waiting { None } else { Some(LAG) };
             match self.worker.event(patience)? {
-                None => stderr_open = false,
+                None => break,
                 Some(Event::Finished(finished)) => {
                     waiting = false;
-                    // The end of its process is the end of its lines.
-                    stderr_open &= !matches!(finished, Finished::Died(_));
                     end.finished = finished;
+                    if !matches!(end.finished, Finished::Returned { .. }) {
+                        // Code that did not run, or whose process has died, tells no end.
+                        self.drain(&mut end, out);
+                        break;
+                    }
                 }
-                Some(Event::Stderr(line)) => match Line::decode(&line) {
-                    Some((before, _)) => {
-                        stderr_open = false;
-                        say(before, "", &mut |text| out(Output::Stderr(text)));
-                    }
-                    None => {
-                        end.stderr += &line;
-                        end.stderr.push('\n');
-                        out(Output::Stderr(line + "\n"));
-                    }
-                },
-                Some(Event::Stdout(line)) => match Line::decode(&line) {
-                    Some((before, message)) => {
-                        say(before, "", &mut |text| out(Output::Stdout(text)));
-                        began |= matches!(message, Line::Began { .. });
-                        take_message(message, self.cells, &mut end, out);
-                    }
-                    None => out(Output::Stdout(line + "\n")),
-                },
+                Some(event) => stderr_open &= !self.pass_on(event, &mut end, out),
             }
         }
         if let Finished::Returned { media, source } = &mut end.finished {
@@ -201,6 +218,43 @@ impl EvcxrSession {
         }
         self.note_memory();
         Ok(end)
+    }
+
+    /// Passes on what has been said already.
+    fn drain(&self, end: &mut End, out: &mut dyn FnMut(Output)) {
+        while let Ok(Some(event)) = self.worker.event(Some(DRAIN)) {
+            self.pass_on(event, end, out);
+        }
+    }
+
+    /// Passes on one line; whether it was the end mark on standard error.
+    fn pass_on(&self, event: Event, end: &mut End, out: &mut dyn FnMut(Output)) -> bool {
+        match event {
+            Event::Stderr(line) => match Line::decode(&line) {
+                Some((before, _)) => {
+                    if !before.is_empty() {
+                        out(Output::Stderr(before.to_owned()));
+                    }
+                    return true;
+                }
+                None => {
+                    end.stderr += &line;
+                    end.stderr.push('\n');
+                    out(Output::Stderr(line + "\n"));
+                }
+            },
+            Event::Stdout(line) => match Line::decode(&line) {
+                Some((before, message)) => {
+                    if !before.is_empty() {
+                        out(Output::Stdout(before.to_owned()));
+                    }
+                    take_message(message, self.cells, end, out);
+                }
+                None => out(Output::Stdout(line + "\n")),
+            },
+            Event::Finished(_) => {}
+        }
+        false
     }
 
     fn note_memory(&mut self) {
@@ -229,14 +283,7 @@ struct End {
     stderr: String,
 }
 
-fn say(text: &str, end: &str, out: &mut dyn FnMut(String)) {
-    if !text.is_empty() {
-        out(format!("{text}{end}"));
-    }
-}
-
 fn take_message(message: Line, cell: u64, end: &mut End, out: &mut dyn FnMut(Output)) {
-    // Line n of the cell is line n + 1 of what was compiled, behind the items; the line is told by the source instead.
     match message {
         Line::Began { .. } => {}
         Line::Done { cell: number } if number == cell => end.marked = Some(Outcome::Done),
@@ -287,6 +334,17 @@ fn as_evcxr_says(refusal: &Refusal) -> Diagnostic {
         column: None,
         rendered: refusal.rendered.clone(),
     }
+}
+
+/// What to say where evcxr's own part of the code is refused because a variable cannot outlive the cell.
+fn borrowed(refusals: &[Refusal]) -> Option<Diagnostic> {
+    const CODES: [&str; 7] = ["E0310", "E0499", "E0502", "E0505", "E0521", "E0597", "E0716"];
+    let refusal = refusals.iter().find(|refusal| refusal.code.as_deref().is_some_and(|code| CODES.contains(&code)))?;
+    let message = "a variable of this cell borrows from another value, and what is kept for later cells may not borrow: \
+                   `.clone()` it, as in `let first = items[0].clone();`, or put the cell into `{ … }`";
+    let line = refusal.line.and_then(|line| line.checked_sub(1)).filter(|line| *line > 0);
+    let rendered = format!("error[{}]: {message}\n({})\n", refusal.code.as_deref()?, refusal.message);
+    Some(Diagnostic { code: refusal.code.clone(), message: message.to_owned(), line, column: None, rendered })
 }
 
 /// Notes the variables that the compiler says are used up where they should be kept; whether there were any new ones.

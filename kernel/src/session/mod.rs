@@ -8,7 +8,7 @@ mod worker;
 
 pub use evcxr_session::{EvcxrSession, SessionOptions};
 
-use crate::build::Template;
+use crate::build::{BuildStep, Template};
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -133,26 +133,26 @@ pub struct Options {
 /// # Errors
 /// Where there is no Rust, no network for the first build, or no space.
 pub fn open_session(options: Options, progress: &mut dyn FnMut(Output)) -> Result<Box<dyn Session>> {
-    let mut built = |done: u64, total: u64, finished: bool| {
-        progress(Output::Progress {
-            task: 0,
-            what: "Compiling what cells import, once".to_owned(),
-            done,
-            total: Some(total),
-            unit: "crates".to_owned(),
-            finished,
-        });
-    };
-    let mut steps = None;
-    let template = Template::ready(&mut |step| {
-        built(step.done, step.total, false);
-        steps = Some(step.total);
+    let mut compiled = None;
+    let template = Template::ready(&mut |step| match step {
+        BuildStep::Waiting => {
+            progress(Output::Stderr("Waiting for another candlewick, which compiles what cells import.\n".to_owned()));
+        }
+        BuildStep::Compiled { done, total } => {
+            compiled = Some(total);
+            progress(compiling(done, total, false));
+        }
     })?;
-    if let Some(total) = steps {
-        built(total, total, true);
+    if let Some(total) = compiled {
+        progress(compiling(total, total, true));
     }
     let directory = options.folder.map_or_else(std::env::current_dir, Ok).context("the current folder is gone")?;
     let runtime = std::env::current_exe().context("cannot find this program's own file")?;
     let environment = options.environment.into_iter().collect();
     Ok(Box::new(EvcxrSession::open(&template, &SessionOptions { runtime, directory, environment })?))
+}
+
+fn compiling(done: u64, total: u64, finished: bool) -> Output {
+    let what = "Compiling what cells import, once".to_owned();
+    Output::Progress { task: 0, what, done, total: Some(total), unit: "crates".to_owned(), finished }
 }

@@ -1,6 +1,6 @@
 //! The thread that owns evcxr. What it answers and what the cells print arrive in one queue, in order.
 
-use crate::build::{EVCXR_CONFIG, SessionFolder, Template};
+use crate::build::{EVCXR_CONFIG, SessionFolder, Template, cache_folder};
 use anyhow::{Context, Result, bail};
 use evcxr::{CommandContext, Error, EvalContext};
 use std::collections::BTreeMap;
@@ -144,6 +144,10 @@ fn runtime_command(
 ) -> Command {
     let mut command = Command::new(runtime);
     command.current_dir(directory).env("CANDLEWICK_KERNEL", "1").env_remove("CARGO").env_remove("RUSTC");
+    // Cells run in another folder, where a relative path would mean another place.
+    if let Ok(cache) = cache_folder() {
+        command.env("CANDLEWICK_CACHE", cache);
+    }
     let dependencies = folder.path().join("target").join(&template.toolchain.host).join("debug").join("deps");
     // A cell finds the standard library by a relative path, which comes out wrong where both lie under one prefix.
     let variable = if cfg!(target_os = "macos") { "DYLD_LIBRARY_PATH" } else { "LD_LIBRARY_PATH" };
