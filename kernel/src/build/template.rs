@@ -58,11 +58,14 @@ impl Template {
         let helper = helper_crate()?;
         let features = features();
         let lock_file = lock_file(&helper)?;
-        let parts = [FORMAT, &toolchain.version, &manifest::manifest(&helper, &features), &rustflags()];
+        let (helper_manifest, flags) = (manifest::manifest(&helper, &features), rustflags());
+        let parts = [FORMAT, &toolchain.version, &helper_manifest, &flags];
         let templates = cache_folder()?.join("cells");
         let folder = templates.join(key(&helper, &lock_file, &parts)?);
         // Of two templates that agree in these, all but the helper crate itself is the same.
-        let dependencies = format!("{}\n{}", parts.join("\n"), fs::read_to_string(&lock_file)?);
+        let anywhere = manifest::manifest(Path::new("."), &features);
+        let parts = [FORMAT, &toolchain.version, &anywhere, &flags, &fs::read_to_string(&lock_file)?];
+        let dependencies = parts.join("\n");
         let template = Self { folder, helper, features, toolchain };
         if !template.is_finished() {
             fs::create_dir_all(&templates).with_context(|| format!("cannot create {}", templates.display()))?;
