@@ -3,8 +3,9 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use crate::Error;
 use crate::images::Preprocess;
-use candle_core::Var;
+use candle_core::{DType, Device, Var};
 
 /// `count` numbers in -1..1, the same for the same seed.
 pub(super) fn noise(seed: u64, count: usize) -> Vec<f32> {
