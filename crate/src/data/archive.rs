@@ -1,6 +1,7 @@
 //! The archives that the lesson's sets are published as, unpacked once into the cache.
 
 use crate::images::MOST_BYTES;
+use crate::notebook::Progress;
 use crate::{Error, Result};
 use flate2::read::GzDecoder;
 use std::fs::File;
@@ -90,6 +91,11 @@ impl Out<'_> {
         Error::Fetch(format!("{}: {why}", self.archive.display()))
     }
 
+    /// What is being done, for who waits.
+    fn task(&self) -> String {
+        format!("Unpacking {}", self.archive.file_name().unwrap_or(self.archive.as_os_str()).display())
+    }
+
     fn write(&mut self, class: &str, file: &str, photo: impl Read) -> Result<()> {
         let most = MOST_BYTES.min(self.left.bytes);
         if self.left.files == 0 {
@@ -111,7 +117,9 @@ impl Out<'_> {
 
 fn unzip(file: File, layout: &Layout, out: &mut Out) -> Result<()> {
     let mut zip = zip::ZipArchive::new(BufReader::new(file)).map_err(|why| out.refuse(why))?;
+    let progress = Progress::new(out.task(), Some(zip.len() as u64), "files");
     for index in 0..zip.len() {
+        progress.advance(1);
         let member = zip.by_index(index).map_err(|why| out.refuse(why))?;
         let name = String::from_utf8_lossy(member.name_raw()).into_owned();
         if let Some((class, file)) = layout.place(&name) {
@@ -125,7 +133,10 @@ fn untar(file: File, layout: &Layout, out: &mut Out) -> Result<()> {
     // What is skipped is decompressed too, so all of it is bounded: photos, and a header and padding for each.
     let most = out.left.bytes.saturating_mul(2).saturating_add(out.left.files.saturating_mul(1024));
     let mut tar = tar::Archive::new(GzDecoder::new(BufReader::new(file)).take(most));
+    // A tar does not say how many files it holds.
+    let progress = Progress::new(out.task(), None, "files");
     for member in tar.entries().map_err(|why| out.refuse(why))? {
+        progress.advance(1);
         let member = member.map_err(|why| out.refuse(why))?;
         // Links have no bytes of their own, and could point anywhere.
         if !member.header().entry_type().is_file() {

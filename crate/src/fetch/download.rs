@@ -52,8 +52,13 @@ pub(crate) fn fetched(remote: &Remote<'_>, to: &Path) -> bool {
 }
 
 /// [`download`] for who holds the lock of `to` already.
-pub(crate) fn download_under(_held: &FolderLock, remote: &Remote<'_>, to: &Path) -> Result<()> {
-    let mut part = Part::open(to)?;
+pub(crate) fn download_under(held: &FolderLock, remote: &Remote<'_>, to: &Path) -> Result<()> {
+    download_within(held, remote, to, SILENCE)
+}
+
+/// [`download_under`], with its own idea of how long a body may be silent before it is asked for again.
+pub(super) fn download_within(_held: &FolderLock, remote: &Remote<'_>, to: &Path, silence: Duration) -> Result<()> {
+    let mut part = Part::open(to, silence)?;
     let progress = Progress::new(format!("Fetching {}", remote.what), Some(remote.bytes), "bytes");
     // A part left by another file of the same name can be as long as you like and still be wrong: then once from zero.
     let resumed = part.have(remote)? > 0;
@@ -72,6 +77,7 @@ pub(crate) fn download_under(_held: &FolderLock, remote: &Remote<'_>, to: &Path)
 struct Part {
     path: PathBuf,
     file: File,
+    silence: Duration,
 }
 
 /// What one answer of the server brought.
@@ -84,12 +90,12 @@ enum Answer {
 }
 
 impl Part {
-    fn open(to: &Path) -> Result<Self> {
+    fn open(to: &Path, silence: Duration) -> Result<Self> {
         let mut name = to.as_os_str().to_owned();
         name.push(".part");
         let path = PathBuf::from(name);
         let file = File::options().create(true).append(true).open(&path).map_err(Error::file("cannot write", &path))?;
-        Ok(Self { path, file })
+        Ok(Self { path, file, silence })
     }
 
     /// How many bytes are there; none where they are more than the whole.
@@ -135,7 +141,7 @@ impl Part {
 
     /// One request, for all or for the rest after `have` bytes. An error is final, as text.
     fn ask(&mut self, remote: &Remote<'_>, have: u64, progress: &Progress) -> Result<Answer, String> {
-        let mut request = agent().get(remote.url).header(header::ACCEPT_ENCODING, "identity");
+        let mut request = agent(self.silence).get(remote.url).header(header::ACCEPT_ENCODING, "identity");
         if have > 0 {
             request = request.header(header::RANGE, format!("bytes={have}-"));
         }
@@ -147,6 +153,8 @@ impl Part {
             StatusCode::PARTIAL_CONTENT => Ok(Answer::Refused("the server sent another part than the rest".into())),
             StatusCode::RANGE_NOT_SATISFIABLE if have > 0 => Ok(Answer::Refused("the server refused the rest".into())),
             StatusCode::OK => {
+                // A network's sign-in page comes with 200 too, and must not cost what has been fetched.
+                measured(response.body(), remote.bytes)?;
                 self.clear().map_err(|e| e.to_string())?;
                 progress.set(0);
                 self.append(response.into_body(), 0, remote.bytes, progress)
@@ -156,10 +164,7 @@ impl Part {
     }
 
     fn append(&mut self, body: Body, have: u64, bytes: u64, progress: &Progress) -> Result<Answer, String> {
-        let announced = body.content_length();
-        if let Some(announced) = announced.filter(|&announced| announced != bytes - have) {
-            return Err(format!("the server announces {announced} bytes, not {}", bytes - have));
-        }
+        measured(&body, bytes - have)?;
         // One byte more than the rest tells a longer body from a right one.
         let mut body = body.into_reader().take(bytes - have + 1);
         let (mut have, mut piece) = (have, vec![0; 1 << 16]);
@@ -191,6 +196,17 @@ impl Part {
     }
 }
 
+/// Refuses a body that says itself that it is not the `bytes` wanted: another length, or a web page of any.
+fn measured(body: &Body, bytes: u64) -> Result<(), String> {
+    match body.content_length() {
+        Some(announced) if announced != bytes => Err(format!("the server announces {announced} bytes, not {bytes}")),
+        None if body.mime_type().is_some_and(|mime| mime.eq_ignore_ascii_case("text/html")) => {
+            Err("the server sends a web page instead (does this network want a sign-in?)".into())
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Whether a 206 holds what comes after `have` bytes: `Content-Range: bytes 5-9/10`.
 fn continues(response: &Response<Body>, have: u64, bytes: u64) -> bool {
     let range = response.headers().get(header::CONTENT_RANGE).and_then(|value| value.to_str().ok());
@@ -200,14 +216,14 @@ fn continues(response: &Response<Body>, have: u64, bytes: u64) -> bool {
     first == Some(have) && (total.trim() == "*" || total.trim().parse() == Ok(bytes))
 }
 
-fn agent() -> ureq::Agent {
+fn agent(silence: Duration) -> ureq::Agent {
     ureq::Agent::config_builder()
         .user_agent(concat!("candlewick/", env!("CARGO_PKG_VERSION")))
         .http_status_as_error(false)
         .timeout_resolve(Some(CONNECT))
         .timeout_connect(Some(CONNECT))
         .timeout_recv_response(Some(SILENCE))
-        .timeout_per_read(Some(SILENCE))
+        .timeout_per_read(Some(silence))
         .build()
         .new_agent()
 }

@@ -1,7 +1,9 @@
 //! Files in the cache: where they lie, whether they are what they should be, and how they get there in one step.
 
+use crate::notebook::Progress;
 use crate::{Error, Result};
 use sha2::{Digest, Sha256};
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs::{self, File, TryLockError};
 use std::io::{Read, Write};
@@ -15,15 +17,21 @@ use tempfile::NamedTempFile;
 /// # Errors
 /// Where the system knows no cache folder, or it cannot be created.
 pub fn cache_folder() -> Result<PathBuf> {
-    let folder = match std::env::var_os("CANDLEWICK_CACHE") {
+    let folder = chosen(std::env::var_os("CANDLEWICK_CACHE"))?;
+    fs::create_dir_all(&folder).map_err(Error::file("cannot create the cache folder", &folder))?;
+    Ok(folder)
+}
+
+/// The cache folder, absolute: a relative one means the same folder wherever the program goes later.
+fn chosen(asked: Option<OsString>) -> Result<PathBuf> {
+    let folder = match asked {
         Some(folder) if !folder.is_empty() => PathBuf::from(folder),
         _ => directories::ProjectDirs::from("", "", "candlewick")
             .ok_or_else(|| Error::Fetch("this user has no home folder: set CANDLEWICK_CACHE to a folder".into()))?
             .cache_dir()
             .to_path_buf(),
     };
-    fs::create_dir_all(&folder).map_err(Error::file("cannot create the cache folder", &folder))?;
-    Ok(folder)
+    std::path::absolute(&folder).map_err(Error::file("cannot tell where this folder is:", &folder))
 }
 
 /// A sha256 in the making.
@@ -57,18 +65,28 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
     hasher.hex()
 }
 
+/// From this size on a file's sha256 takes long enough to show how far it is.
+const LARGE: u64 = 64 << 20;
+
 /// The sha256 of a file as 64 hexadecimal digits, read piece by piece.
 ///
 /// # Errors
 /// Where the file cannot be read.
 pub fn sha256_of(path: &Path) -> Result<String> {
     let mut file = File::open(path).map_err(Error::file("cannot open", path))?;
+    let bytes = file.metadata().map_err(Error::file("cannot read", path))?.len();
+    let name = path.file_name().unwrap_or(path.as_os_str()).display();
+    let progress = (bytes > LARGE).then(|| Progress::new(format!("Checking {name}"), Some(bytes), "bytes"));
     let mut hasher = Hasher::default();
     let mut piece = vec![0; 1 << 18];
     loop {
-        match file.read(&mut piece).map_err(Error::file("cannot read", path))? {
-            0 => return Ok(hasher.hex()),
-            read => hasher.update(piece.get(..read).unwrap_or_default()),
+        let read = file.read(&mut piece).map_err(Error::file("cannot read", path))?;
+        if read == 0 {
+            return Ok(hasher.hex());
+        }
+        hasher.update(piece.get(..read).unwrap_or_default());
+        if let Some(progress) = &progress {
+            progress.advance(read as u64);
         }
     }
 }
@@ -174,6 +192,15 @@ mod tests {
         assert!(verify(&path, abc, 4).unwrap_err().to_string().contains("3 bytes, not 4"));
         assert!(verify(&path, empty, 3).unwrap_err().to_string().contains("has sha256 ba78"));
         assert!(verify(&folder.path().join("none"), abc, 3).is_err());
+    }
+
+    #[test]
+    fn a_relative_cache_folder_is_made_absolute() {
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(chosen(Some("some/cache".into())).unwrap(), here.join("some/cache"));
+        assert_eq!(chosen(Some(here.clone().into())).unwrap(), here);
+        // An empty one is as good as none.
+        assert_ne!(chosen(Some("".into())).unwrap(), here);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod wheel;
 
 pub(crate) use download::download_under;
 pub use download::{Remote, download};
+pub(crate) use files::Hasher;
 pub use files::{FolderLock, cache_folder, lock, sha256_hex, sha256_of, verify, write_atomically};
 pub use wheel::{Wheel, wheel_member};
 

@@ -7,19 +7,24 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use std::{fs, thread};
+
+/// A header that makes the server fall silent after its answer.
+const SILENT: &str = "X-Silent: yes\r\n";
 
 /// What the server was asked for: the `Range` header of each request.
 type Asked = Arc<Mutex<Vec<Option<String>>>>;
 
 /// Serves on a port of its own until the test ends: `answer` gets the request's number and its `Range`, and gives all
-/// the bytes to send, head included.
+/// the bytes to send, head included. After a [`SILENT`] answer the connection stays open.
 pub(crate) fn serve(answer: impl Fn(usize, Option<&str>) -> Vec<u8> + Send + 'static) -> (String, Asked) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/file", listener.local_addr().unwrap());
     let asked = Asked::default();
     let log = Arc::clone(&asked);
     thread::spawn(move || {
+        let mut silent = Vec::new();
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
             let mut range = None;
@@ -32,7 +37,11 @@ pub(crate) fn serve(answer: impl Fn(usize, Option<&str>) -> Vec<u8> + Send + 'st
             }
             let number = log.lock().unwrap().len();
             log.lock().unwrap().push(range.clone());
-            let _ = stream.write_all(&answer(number, range.as_deref()));
+            let bytes = answer(number, range.as_deref());
+            let _ = stream.write_all(&bytes);
+            if bytes.windows(SILENT.len()).any(|window| window == SILENT.as_bytes()) {
+                silent.push(stream);
+            }
         }
     });
     (url, asked)
@@ -166,6 +175,64 @@ fn wrong_bytes_never_get_the_name() {
         let part = fs::metadata(folder.path().join("file.part")).unwrap().len();
         assert_eq!(part, kept, "{label}");
     }
+}
+
+#[test]
+fn an_answer_that_is_not_the_file_costs_nothing_that_was_fetched() {
+    let part = &body()[..70_000];
+    let page = b"<html>Sign in to this network</html>";
+    let unannounced = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<html>";
+    let cases = [
+        ("a page", answer("200 OK", "Content-Type: text/html\r\n", page.len(), page), "announces 36 bytes, not 200000"),
+        ("a page of any length", unannounced.to_vec(), "web page"),
+        ("another file", answer("200 OK", "", 3, b"abc"), "announces 3 bytes, not 200000"),
+        ("server error", answer("503 Service Unavailable", "", 0, b""), "503"),
+    ];
+    for (label, bytes, words) in cases {
+        let folder = tempfile::tempdir().unwrap();
+        let (url, asked) = serve(move |_, _| bytes.clone());
+        let error = fetch(&url, &body(), Some(part), folder.path()).unwrap_err().to_string();
+        assert!(error.contains(words), "{label}: {error}");
+        assert_eq!(*asked.lock().unwrap(), [Some("bytes=70000-".to_owned())], "{label}");
+        assert_eq!(fs::read(folder.path().join("file.part")).unwrap(), part, "{label}");
+        // Behind the sign-in the rest is still all that is asked for.
+        let (url, asked) = serve(honest(body()));
+        assert_eq!(fetch(&url, &body(), None, folder.path()).unwrap(), body(), "{label}");
+        assert_eq!(*asked.lock().unwrap(), [Some("bytes=70000-".to_owned())], "{label}");
+    }
+}
+
+#[test]
+fn a_redirect_is_followed_and_takes_the_range_along() {
+    let resumed = Some("bytes=70000-".to_owned());
+    let cases = [("301 Moved Permanently", None, None), ("302 Found", Some(&body()[..70_000]), resumed)];
+    for (status, part, range) in cases {
+        let folder = tempfile::tempdir().unwrap();
+        let (there, asked_there) = serve(honest(body()));
+        let (here, asked_here) = serve(move |_, _| answer(status, &format!("Location: {there}\r\n"), 0, b""));
+        assert_eq!(fetch(&here, &body(), part, folder.path()).unwrap(), body(), "{status}");
+        assert_eq!(*asked_here.lock().unwrap(), std::slice::from_ref(&range), "{status}");
+        assert_eq!(*asked_there.lock().unwrap(), [range], "{status}");
+    }
+}
+
+#[test]
+fn a_body_that_falls_silent_is_asked_for_again_from_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let to = folder.path().join("file");
+    let rest = honest(body());
+    let (url, asked) = serve(move |number, range| match number {
+        0 => answer("200 OK", SILENT, 200_000, &body()[..100_000]),
+        _ => rest(number, range),
+    });
+    let sha256 = sha256_hex(&body());
+    let remote = Remote { url: &url, sha256: &sha256, bytes: 200_000, what: "a file" };
+    download::download_within(&lock(&to).unwrap(), &remote, &to, Duration::from_millis(300)).unwrap();
+    assert_eq!(fs::read(&to).unwrap(), body());
+    // On a machine that is busy elsewhere 300 ms can pass in more places, so only the kind of request is certain.
+    let asked = asked.lock().unwrap();
+    assert!(asked.len() > 1 && asked[0].is_none(), "{asked:?}");
+    assert!(asked[1..].iter().all(Option::is_some), "{asked:?}");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 use super::CpuLevel;
 use super::kernels::Kernels;
 use super::plan::{Photo, Plan, PlanSpec, Scratch};
+use crate::fetch::Hasher;
 use crate::images::Pixels;
 use crate::models::{Backbone, BackboneSpec};
 use crate::notebook::Progress;
@@ -20,6 +21,8 @@ pub(crate) struct Engine {
     /// Weights `(classes, F)` and bias `(classes,)` of the backbone's own head, to run behind the plan.
     classifier: Option<(Tensor, Tensor)>,
     plan: Option<Plan>,
+    /// The first 16 hexadecimal digits of the sha256 of what the plan computes with; none without a plan.
+    digest: Option<String>,
     pub(super) cpu: CpuLevel,
     /// Memory of photos that are done, for the next ones: no more of it than there are threads.
     scratch: Mutex<Vec<Scratch>>,
@@ -28,8 +31,8 @@ pub(crate) struct Engine {
 impl Engine {
     /// A backbone as it is, without a plan.
     pub(super) fn plain(backbone: Arc<dyn Backbone>) -> Result<Self> {
-        let (classifier, plan, scratch) = (None, None, Mutex::default());
-        Ok(Self { backbone, classifier, plan, cpu: CpuLevel::detect()?, scratch })
+        let cpu = CpuLevel::detect()?;
+        Ok(Self { backbone, classifier: None, plan: None, digest: None, cpu, scratch: Mutex::default() })
     }
 
     /// A backbone with a plan for `cpu`.
@@ -53,13 +56,17 @@ impl Engine {
                 &[plan.features()],
             ));
         }
-        Ok(Self { backbone, classifier, plan: Some(plan), cpu, scratch: Mutex::default() })
+        let digest = Some(digest(spec));
+        Ok(Self { backbone, classifier, plan: Some(plan), digest, cpu, scratch: Mutex::default() })
     }
 
     /// As `Frozen::identity`.
     pub(crate) fn identity(&self) -> String {
         let spec = self.backbone.spec();
-        let arithmetic = if self.plan.is_some() { "plan 1" } else { "candle" };
+        let arithmetic = match &self.digest {
+            Some(digest) => format!("plan 1 of {digest}"),
+            None => "candle".to_owned(),
+        };
         format!("{}, {}, {:?}, {arithmetic}", spec.name, spec.weights, spec.preprocess)
     }
 
@@ -193,4 +200,21 @@ impl Engine {
         }
         Ok(self.backbone.logits(&photos.detach())?.detach())
     }
+}
+
+/// Tells weights apart by their numbers, whatever they are called: a name that somebody chose stays when they change.
+fn digest(spec: &PlanSpec) -> String {
+    let middle = spec.blocks.iter().flat_map(|block| block.expand.iter().chain([&block.depthwise, &block.project]));
+    let mut hasher = Hasher::default();
+    for conv in [&spec.stem].into_iter().chain(middle).chain([&spec.last]) {
+        for numbers in [&conv.weight, &conv.bias] {
+            // The length keeps a number from moving from one tensor to the next unseen.
+            let bytes = numbers.iter().flat_map(|number| number.to_le_bytes());
+            hasher.update(&(numbers.len() as u64).to_le_bytes());
+            hasher.update(&bytes.collect::<Vec<u8>>());
+        }
+    }
+    let mut hex = hasher.hex();
+    hex.truncate(16);
+    hex
 }

@@ -72,6 +72,9 @@ impl MobileNetV2 {
 impl<B: Backbone> Frozen<B> {
     /// Freezes a backbone as it is: no plan, plain candle on any device. For architectures that have no plan.
     ///
+    /// Its weights are known by `spec().weights` alone, also in the cache of features on disk: whoever changes the
+    /// weights must change that name (a digest of the weights file is a good one), or is given the old features.
+    ///
     /// # Errors
     /// [`Error::Setting`](crate::Error::Setting) where `CANDLEWICK_CPU` names no level of this machine.
     pub fn plain(backbone: B) -> Result<Self> {
@@ -101,7 +104,8 @@ impl<B: Backbone> Frozen<B> {
 
     /// A name for the features it gives: for keys of caches.
     ///
-    /// It holds the architecture, the weights' identity, the preprocessing, and the arithmetic (plan or candle). The
+    /// It holds the architecture, the weights' identity, the preprocessing, and the arithmetic: candle, or the plan
+    /// with a digest of all its numbers, so that other tensors under the same identity are other weights. The
     /// [`CpuLevel`] is left out: it moves features by rounding only.
     pub fn identity(&self) -> String {
         self.engine.identity()

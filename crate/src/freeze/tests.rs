@@ -3,8 +3,9 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use crate::Error;
 use crate::images::Preprocess;
-use candle_core::Var;
+use candle_core::{DType, Device, Var};
 
 /// `count` numbers in -1..1, the same for the same seed.
 pub(super) fn noise(seed: u64, count: usize) -> Vec<f32> {
@@ -129,4 +130,32 @@ fn timings_name_every_part() {
     // Normalising, 17 blocks (the stem is in the first), the last layer.
     assert_eq!(frozen.timings(&photo(1, 224), 2).unwrap().len(), 19);
     assert!(frozen.timings(&photo(1, 100), 1).is_err());
+}
+
+#[test]
+fn other_tensors_under_the_same_name_have_another_identity() {
+    let model = MobileNetV2::random(3).unwrap();
+    let identity = |change: &dyn Fn(&mut MobileNetV2)| {
+        let mut model = model.clone();
+        change(&mut model);
+        model.freeze().unwrap().identity()
+    };
+    let same = identity(&|_| {});
+    assert_eq!(same, identity(&|_| {}));
+    // One number in a kernel, and one in a bias that comes of a batch norm.
+    let kernel = identity(&|model| model.blocks[8].depthwise.weight = bumped(&model.blocks[8].depthwise.weight));
+    let norm = identity(&|model| {
+        let norm = model.last.batch_norm.as_mut().unwrap();
+        norm.bias = bumped(&norm.bias);
+    });
+    assert!(same != kernel && same != norm && kernel != norm, "{same}\n{kernel}\n{norm}");
+    // The head is not part of what makes the features.
+    assert_eq!(same, identity(&|model| model.classifier = None));
+}
+
+/// The tensor with its first number a little larger.
+fn bumped(tensor: &Tensor) -> Tensor {
+    let mut numbers: Vec<f32> = tensor.flatten_all().unwrap().to_vec1().unwrap();
+    numbers[0] += 1e-3;
+    Tensor::from_vec(numbers, tensor.shape(), tensor.device()).unwrap()
 }

@@ -1,10 +1,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use super::*;
+use crate::Error;
 use crate::data::Photo;
 use crate::images::{Pixels, Preprocess};
 use crate::models::{BackboneSpec, LayerInfo};
 use crate::notebook::Picture;
+use candle_core::Device;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
