@@ -3,18 +3,9 @@
 
 use candlewick::data::Dataset;
 use candlewick::images::{Pixels, Preprocess};
-use std::path::PathBuf;
 use std::time::Instant;
 
-fn shared() -> Option<PathBuf> {
-    let beside = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared"));
-    let folder = std::env::var_os("CANDLEWICK_SHARED").map_or_else(beside, PathBuf::from);
-    let there = folder.join("reference/images.json").is_file() && folder.join("data").is_dir();
-    if !there {
-        println!("skipped: no reference photos in {}", folder.display());
-    }
-    there.then_some(folder)
-}
+mod reference;
 
 fn mean(pixels: &Pixels) -> [f64; 3] {
     let of = |channel: usize| pixels.rgb.chunks_exact(3).map(|pixel| f64::from(pixel[channel])).sum::<f64>();
@@ -23,14 +14,15 @@ fn mean(pixels: &Pixels) -> [f64; 3] {
 
 #[test]
 fn reference_photos_decode_and_resize_as_pillow_says() {
-    let Some(shared) = shared() else { return };
-    let json = std::fs::read(shared.join("reference/images.json")).unwrap();
-    let reference: serde_json::Value = serde_json::from_slice(&json).unwrap();
-    let photos = reference["photos"].as_array().unwrap();
+    let (Some(golden), Some(data)) = (reference::shared("reference/images.json"), reference::shared("data")) else {
+        return;
+    };
+    let golden: serde_json::Value = serde_json::from_slice(&std::fs::read(golden).unwrap()).unwrap();
+    let photos = golden["photos"].as_array().unwrap();
     let (mut worst_mean, mut worst_centre) = (0.0f64, 0.0f64);
     for photo in photos {
         let path = photo["path"].as_str().unwrap();
-        let decoded = Pixels::decode(path, &std::fs::read(shared.join("data").join(path)).unwrap()).unwrap();
+        let decoded = Pixels::decode(path, &std::fs::read(data.join(path)).unwrap()).unwrap();
         let size = (photo["width"].as_u64(), photo["height"].as_u64());
         assert_eq!((Some(decoded.width as u64), Some(decoded.height as u64)), size, "{path}");
         let resized = decoded.resized(224, 224).unwrap();
@@ -52,11 +44,11 @@ fn reference_photos_decode_and_resize_as_pillow_says() {
 
 #[test]
 fn every_photo_of_both_sets_is_found_and_decodes() {
-    let Some(shared) = shared() else { return };
+    let Some(folder) = reference::shared("data") else { return };
     let sets: [(&str, &[usize]); 2] = [("cats_vs_dogs", &[1001, 1001]), ("flowers", &[528, 765, 535, 598, 693])];
     for (set, counts) in sets {
         let began = Instant::now();
-        let data = Dataset::from_folder(shared.join("data").join(set)).unwrap();
+        let data = Dataset::from_folder(folder.join(set)).unwrap();
         let loaded = began.elapsed();
         assert_eq!(data.counts(), counts, "{set}");
         let began = Instant::now();

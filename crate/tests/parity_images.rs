@@ -1,15 +1,15 @@
 //! Photos through the whole front: decoded, resized, normalised, classified, against Pillow and torchvision.
 //!
-//! The photos and the golden numbers lie in the project's `shared/` folder (`$CANDLEWICK_SHARED`), the weights in the
-//! cache; where either is absent this is skipped. No photo is ever part of the repository.
+//! The photos and the golden numbers lie in the project's `shared/` folder (`$CANDLEWICK_SHARED`), the weights are
+//! fetched; where either cannot be had this is skipped. No photo is ever part of the repository.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use candlewick::fetch::{cache_folder, sha256_hex, verify};
+use candlewick::fetch::sha256_hex;
 use candlewick::images::{Pixels, Preprocess};
 use candlewick::models::{Backbone, MobileNetV2, imagenet};
-use candlewick::weights::WEIGHTS;
 use serde_json::Value;
-use std::path::PathBuf;
+
+mod reference;
 
 /// How far one probability may be off. Decoders differ by a few grey levels, and torch itself, given pixels of which a
 /// fifth are one level off, moves by up to .065 on these photos; without anti-aliasing it is .26.
@@ -18,18 +18,6 @@ const PROBABILITY: f64 = 0.07;
 const MEDIAN: f64 = 0.015;
 /// Grey levels by which decoders differ in the mean over a photo.
 const LEVELS: f64 = 0.5;
-
-fn shared() -> PathBuf {
-    let set = std::env::var_os("CANDLEWICK_SHARED").map(PathBuf::from);
-    set.unwrap_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared").into())
-}
-
-fn pretrained() -> Option<MobileNetV2> {
-    let row = WEIGHTS.iter().find(|row| row.name == "mobilenet_v2.tv_in1k").unwrap();
-    let file = cache_folder().unwrap().join(row.file);
-    verify(&file, row.sha256.unwrap(), row.bytes.unwrap()).ok()?;
-    Some(MobileNetV2::load(row.name).unwrap())
-}
 
 fn mean_rgb(pixels: &Pixels) -> [f64; 3] {
     let mean = |channel| {
@@ -53,20 +41,19 @@ fn softmax(logits: &[f32]) -> Vec<f64> {
 
 #[test]
 fn photos_are_seen_as_pillow_and_torchvision_see_them() {
-    let Ok(golden) = std::fs::read_to_string(shared().join("reference/images.json")) else {
-        println!("skipped: no reference/images.json under shared/ (set CANDLEWICK_SHARED)");
+    let (Some(golden), Some(data)) = (reference::shared("reference/images.json"), reference::shared("data")) else {
         return;
     };
-    let Some(net) = pretrained() else {
-        println!("skipped: the weights are not in the cache (set CANDLEWICK_CACHE, or fetch them)");
+    if reference::weights().is_none() {
         return;
-    };
-    let golden: Value = serde_json::from_str(&golden).unwrap();
+    }
+    let net = MobileNetV2::load(reference::WEIGHTS).unwrap();
+    let golden: Value = serde_json::from_slice(&std::fs::read(golden).unwrap()).unwrap();
     let photos = golden["photos"].as_array().expect("photos");
     let (mut same, mut sure, mut offs, mut failures) = (0, 0, Vec::new(), Vec::new());
     for photo in photos {
         let path = photo["path"].as_str().unwrap();
-        let Ok(bytes) = std::fs::read(shared().join("data").join(path)) else { continue };
+        let Ok(bytes) = std::fs::read(data.join(path)) else { continue };
         if sha256_hex(&bytes) != photo["sha256"].as_str().unwrap() {
             failures.push(format!("{path}: another photo than the reference's"));
             continue;
@@ -105,10 +92,7 @@ fn photos_are_seen_as_pillow_and_torchvision_see_them() {
             }
         }
     }
-    if offs.is_empty() {
-        println!("skipped: no photos under shared/data");
-        return;
-    }
+    assert!(!offs.is_empty(), "none of the photos is under {}: {}", data.display(), failures.join("\n"));
     offs.sort_by(f64::total_cmp);
     let (seen, median, worst) = (offs.len(), offs[offs.len() / 2], offs[offs.len() - 1]);
     println!(

@@ -2,16 +2,16 @@
 //!
 //! Weights and input follow a formula that makes the same bits everywhere, so half of this needs no file: its numbers
 //! lie beside this test. The other half, with the trained weights, needs the project's `shared/` folder
-//! (`$CANDLEWICK_SHARED`) and the weights in the cache, and is skipped where either is absent.
+//! (`$CANDLEWICK_SHARED`) and the weights, and is skipped where either cannot be had.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use candlewick::candle_core::{DType, Device, Tensor};
-use candlewick::fetch::{cache_folder, verify};
 use candlewick::models::{Backbone, MobileNetV2};
 use candlewick::weights::{WEIGHTS, Weights};
 use serde_json::Value;
 use std::collections::HashMap;
-use std::path::PathBuf;
+
+mod reference;
 
 /// How far activations may be off, in standard deviations of their layer. Torch and numpy differ by up to 1e-5 with
 /// trained weights and 1e-4 with formula weights; 1e-3 already means a wrong layer.
@@ -190,19 +190,12 @@ fn every_layer_is_torchvisions_with_weights_by_formula() {
 
 #[test]
 fn every_layer_is_torchvisions_with_the_trained_weights() {
-    let shared = std::env::var_os("CANDLEWICK_SHARED").map(PathBuf::from);
-    let shared = shared.unwrap_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared").into());
-    let Ok(golden) = std::fs::read_to_string(shared.join("reference/mobilenet_v2.json")) else {
-        println!("skipped: no reference/mobilenet_v2.json under shared/ (set CANDLEWICK_SHARED)");
-        return;
-    };
-    let golden: Value = serde_json::from_str(&golden).unwrap();
-    let row = WEIGHTS.iter().find(|row| row.name == "mobilenet_v2.tv_in1k").unwrap();
-    let file = cache_folder().unwrap().join(row.file);
-    if verify(&file, row.sha256.unwrap(), row.bytes.unwrap()).is_err() {
-        println!("skipped: {} is not in the cache (set CANDLEWICK_CACHE, or fetch the weights)", row.name);
+    let Some(golden) = reference::shared("reference/mobilenet_v2.json") else { return };
+    if reference::weights().is_none() {
         return;
     }
+    let golden: Value = serde_json::from_slice(&std::fs::read(golden).unwrap()).unwrap();
+    let row = WEIGHTS.iter().find(|row| row.name == reference::WEIGHTS).unwrap();
     assert_eq!(golden["real"]["weights_sha256"].as_str(), row.sha256);
     let net = MobileNetV2::load(row.name).unwrap();
     assert_eq!(net.spec().weights, row.name);

@@ -2,9 +2,9 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use candlewick::candle_nn::{self, Module, Optimizer};
-use candlewick::fetch::{cache_folder, verify};
 use candlewick::prelude::*;
-use candlewick::weights::WEIGHTS;
+
+mod reference;
 
 /// The validation accuracy of a linear head on the photos' own pixels, 32 x 32.
 fn from_raw_pixels(training: &Dataset, validation: &Dataset) -> Result<f64> {
@@ -33,26 +33,19 @@ fn from_raw_pixels(training: &Dataset, validation: &Dataset) -> Result<f64> {
     Ok(right as f64 / all.labels.len() as f64)
 }
 
-/// MobileNetV2 where its weights are in the cache: this test fetches nothing.
-fn pretrained() -> Option<MobileNetV2> {
-    let row = WEIGHTS.iter().find(|row| row.name == "mobilenet_v2.tv_in1k").unwrap();
-    let file = cache_folder().unwrap().join(row.file);
-    verify(&file, row.sha256.unwrap(), row.bytes.unwrap()).ok()?;
-    Some(MobileNetV2::load(row.name).unwrap())
-}
-
 #[test]
 fn shapes_tell_the_sketches_apart_and_pixels_do_not() {
+    let weights = reference::weights();
     let cases = [(Sketches::CatsVsDogs, 300, 0.75, 0.9), (Sketches::Flowers, 100, 0.75, 0.9)];
     for (set, per_class, most_from_pixels, least_from_features) in cases {
         let (training, validation) = sketches(set, per_class, 7).split(0.75, 1).unwrap();
         let pixels = from_raw_pixels(&training, &validation).unwrap();
         println!("{set:?}: {pixels:.3} from raw pixels, on {} sketches", validation.len());
         assert!(pixels <= most_from_pixels, "{set:?}: a linear head on raw pixels reaches {pixels:.3}");
-        let Some(network) = pretrained() else {
-            println!("skipped the rest: the weights are not in the cache (set CANDLEWICK_CACHE, or fetch them)");
+        if weights.is_none() {
             continue;
-        };
+        }
+        let network = MobileNetV2::load(reference::WEIGHTS).unwrap();
         let mut model =
             TransferModel::new(network.freeze().unwrap(), training.classes()).unwrap().keep_features_in(None);
         model.fit(&training, &validation, FitOptions::default()).unwrap();

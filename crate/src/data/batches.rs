@@ -43,7 +43,7 @@ impl Batches {
                 Err(error @ crate::Error::Setting { .. }) => return Err(error),
                 Err(error) => {
                     println!("Skipped {error}");
-                    self.skipped.push(Skipped { name: photo.name.clone(), why: error.to_string() });
+                    self.skipped.push(Skipped::because(&photo.name, &error));
                 }
             }
         }

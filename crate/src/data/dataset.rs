@@ -18,6 +18,30 @@ pub struct Skipped {
     pub why: String,
 }
 
+impl Skipped {
+    pub(crate) fn new(name: impl Into<String>, why: impl Into<String>) -> Self {
+        Self { name: name.into(), why: why.into() }
+    }
+
+    /// Left out for an error, whose own mention of the photo would be one too many.
+    pub(super) fn because(name: impl Into<String>, error: &Error) -> Self {
+        match error {
+            Error::Photo { why, .. } => Self::new(name, why),
+            other => Self::new(name, other.to_string()),
+        }
+    }
+
+    /// The first ten in words, each with its reason, and how many more there are.
+    pub(crate) fn first_ten(skipped: &[Self]) -> String {
+        const TEN: usize = 10;
+        let named: Vec<_> = skipped.iter().take(TEN).map(|Self { name, why }| format!("{name} ({why})")).collect();
+        match skipped.len().saturating_sub(TEN) {
+            0 => named.join(", "),
+            more => format!("{} and {more} more", named.join(", ")),
+        }
+    }
+}
+
 /// Photos with a class each.
 ///
 /// Cheap to clone and to divide: photos are read when they are asked for. It shows itself when it ends a cell.
@@ -175,11 +199,11 @@ impl Dataset {
     /// decoded once.
     pub fn without_broken(&self) -> Self {
         let progress = Progress::new("Checking photos", Some(self.len() as u64), "photos");
-        let why: Vec<Option<String>> = self
+        let why: Vec<Option<Error>> = self
             .photos
             .par_iter()
             .map(|photo| {
-                let why = photo.pixels().err().map(|error| error.to_string());
+                let why = photo.pixels().err();
                 progress.advance(1);
                 why
             })
@@ -189,17 +213,20 @@ impl Dataset {
         for (photo, why) in self.photos.iter().zip(why) {
             match why {
                 None => photos.push(photo.clone()),
-                Some(why) => skipped.push(Skipped { name: photo.name.clone(), why }),
+                Some(error) => skipped.push(Skipped::because(&photo.name, &error)),
             }
         }
         Self { photos, ..self.clone_without_photos() }.with_skipped(skipped)
     }
 
-    /// Says in one line where the set `name` is from, and why better sources did not serve; and tells the same facts to
-    /// whoever runs the notebook.
+    /// Says in one line where the set `name` is from, and why better sources did not serve, and in another what is not
+    /// used; and tells the same facts to whoever runs the notebook.
     pub(super) fn announce(&self, name: &str, why_not: &[String]) {
         let because: String = why_not.iter().map(|why| format!("; not {why}")).collect();
         println!("{name}: {} from {}{because}", self.counted(), self.source);
+        if let Some(line) = self.not_used() {
+            println!("{line}");
+        }
         let facts = serde_json::json!({
             "set": name, "source": self.source, "sketches": self.is_sketches, "photos": self.len(),
             "skipped": self.skipped.len(), "classes": &*self.classes, "not": why_not,
@@ -209,6 +236,11 @@ impl Dataset {
 
     fn counted(&self) -> String {
         format!("{} {}", self.len(), if self.is_sketches { "sketches" } else { "photos" })
+    }
+
+    fn not_used(&self) -> Option<String> {
+        let line = || format!("{} not used: {}", self.skipped.len(), Skipped::first_ten(&self.skipped));
+        (!self.skipped.is_empty()).then(line)
     }
 
     /// Shows where it ends a cell: source, classes and counts, what was skipped, and its first photos.
@@ -229,8 +261,8 @@ impl std::fmt::Display for Dataset {
             self.classes.iter().zip(self.counts()).map(|(class, count)| format!("{class} {count}")).collect();
         writeln!(f, "{} in {} classes: {}", self.counted(), self.classes.len(), counts.join(", "))?;
         write!(f, "from {}", self.source)?;
-        if let Some(first) = self.skipped.first() {
-            write!(f, "\n{} not used; the first: {}: {}", self.skipped.len(), first.name, first.why)?;
+        if let Some(line) = self.not_used() {
+            write!(f, "\n{line}")?;
         }
         Ok(())
     }
@@ -318,7 +350,20 @@ mod tests {
         assert_eq!(mended.counts(), [1, 1]);
         assert_eq!(mended.skipped().len(), 1);
         assert_eq!(mended.skipped()[0].name, "cat/broken.png");
-        assert!(mended.to_string().contains("1 not used; the first: cat/broken.png"), "{mended}");
+        let why = &mended.skipped()[0].why;
+        assert!(mended.to_string().ends_with(&format!("\n1 not used: cat/broken.png ({why})")), "{mended}");
+        assert!(!why.contains("broken.png"), "the name is not said twice: {why}");
+    }
+
+    #[test]
+    fn ten_of_those_not_used_are_named_and_the_rest_counted() {
+        let skipped = |count| (1..=count).map(|n| Skipped::new(format!("{n}.jpg"), "empty")).collect::<Vec<_>>();
+        let text = |count| sketches(Sketches::CatsVsDogs, 1, 0).with_skipped(skipped(count)).to_string();
+        assert!(!text(0).contains("not used"), "{}", text(0));
+        assert!(text(2).ends_with("\n2 not used: 1.jpg (empty), 2.jpg (empty)"), "{}", text(2));
+        assert!(text(10).ends_with(", 10.jpg (empty)"), "{}", text(10));
+        assert!(text(12).contains("\n12 not used: 1.jpg"), "{}", text(12));
+        assert!(text(12).ends_with(", 10.jpg (empty) and 2 more"), "{}", text(12));
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub(super) fn read(path: &Path, rule: Rule, source: String) -> Result<Dataset> {
         for entry in entries(&class.path)? {
             let name = format!("{}/{}", class.name, entry.name);
             if entry.path.is_dir() {
-                skipped.push(skip(name, "a folder inside a class is not read"));
+                skipped.push(Skipped::new(name, "a folder inside a class is not read"));
             } else {
                 files.push((class.name.as_str(), name, entry.path));
             }
@@ -54,7 +54,7 @@ pub(super) fn read(path: &Path, rule: Rule, source: String) -> Result<Dataset> {
     let mut classes: Vec<String> = Vec::new();
     for ((class, name, path), looked) in files.iter().zip(look_at(&files, rule)) {
         match looked {
-            Err(why) => skipped.push(skip(name.clone(), why)),
+            Err(why) => skipped.push(Skipped::new(name.clone(), why)),
             Ok(()) => {
                 // Files come class by class, so a new class begins where the name changes.
                 if classes.last().is_none_or(|last| last != class) {
@@ -68,8 +68,9 @@ pub(super) fn read(path: &Path, rule: Rule, source: String) -> Result<Dataset> {
         return Err(wrong_layout(path, &folders, &classes, &beside, &skipped));
     }
     let empty = folders.iter().filter(|folder| !classes.contains(&folder.name));
-    skipped.extend(empty.map(|folder| skip(folder.name.clone(), "no photo in it, so it is not a class")));
-    skipped.extend(beside.into_iter().map(|entry| skip(entry.name, "it lies beside the classes and not in one")));
+    skipped.extend(empty.map(|folder| Skipped::new(folder.name.clone(), "no photo in it, so it is not a class")));
+    skipped
+        .extend(beside.into_iter().map(|entry| Skipped::new(entry.name, "it lies beside the classes and not in one")));
     Ok(Dataset::new(classes, photos, source)?.with_skipped(skipped))
 }
 
@@ -120,10 +121,6 @@ fn look_at(files: &[(&str, String, PathBuf)], rule: Rule) -> Vec<Result<(), Stri
             looked
         })
         .collect()
-}
-
-fn skip(name: impl Into<String>, why: impl Into<String>) -> Skipped {
-    Skipped { name: name.into(), why: why.into() }
 }
 
 fn wrong_layout(path: &Path, folders: &[Entry], classes: &[String], beside: &[Entry], skipped: &[Skipped]) -> Error {

@@ -40,6 +40,18 @@ pub(super) fn enough(training: &Dataset) -> Result<()> {
     Ok(())
 }
 
+/// No class all of whose photos proved broken: there would be nothing to learn it from.
+pub(super) fn no_class_lost(training: &Dataset, table: &FeatureTable) -> Result<()> {
+    let left: HashSet<usize> = table.labels().into_iter().collect();
+    let mut classes = training.classes().iter().zip(training.counts()).enumerate();
+    match classes.find(|(label, (_, count))| *count > 0 && !left.contains(label)) {
+        Some((_, (class, count))) => {
+            Err(Error::Data(format!("none of the {count} training photos of {class} can be read")))
+        }
+        None => Ok(()),
+    }
+}
+
 /// A table with rows, of the model's own classes.
 pub(super) fn table(which: &str, table: &FeatureTable, classes: &[String]) -> Result<()> {
     same_classes(which, table.classes(), classes)?;

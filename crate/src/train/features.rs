@@ -1,16 +1,21 @@
 //! Features computed once: the frozen part of a transfer model runs one time per photo, and what follows is cheap.
 
 use super::store::{FeatureStore, Fingerprint, Row};
-use crate::data::Photo;
+use crate::data::{Photo, Skipped};
 use crate::freeze::Engine;
+use crate::images::Pixels;
 use crate::notebook::{self, Progress};
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A data set as the head sees it: a row of features and a label for every photo.
+/// A data set as the head sees it: a row of features and a label for every photo that can be read.
+///
+/// A photo that proves broken when it is decoded has no row; a printed line names it, and [`names`](Self::names) says
+/// which photos there are.
 ///
 /// Frozen features of a photo never change, so six epochs, a second fit and tomorrow's session all use the same table.
 #[derive(Clone, Debug)]
@@ -96,27 +101,41 @@ const CHUNK: usize = 256;
 /// Features that took longer than this are saved at once, in case the process is killed.
 const SAVE_EVERY: Duration = Duration::from_secs(20);
 
+/// Photos that cannot be decoded, by content, and why: told once, and not tried again.
+pub(super) type Broken = HashMap<Fingerprint, String>;
+
 /// A table for each part, all of them in one pass: from memory, from disk, or computed.
 ///
-/// Where the pass is interrupted or a photo cannot be read, what was computed until then is kept.
-pub(super) fn tables(frozen: &Engine, store: &mut FeatureStore, parts: &[Part<'_>]) -> Result<Vec<FeatureTable>> {
+/// Photos that cannot be decoded are told and left out. Where the pass is interrupted or fails otherwise, what was
+/// computed until then is kept.
+pub(super) fn tables(
+    frozen: &Engine,
+    store: &mut FeatureStore,
+    broken: &mut Broken,
+    parts: &[Part<'_>],
+) -> Result<Vec<FeatureTable>> {
     let photos: Vec<&Photo> = parts.iter().flat_map(|part| part.photos).collect();
-    let fingerprints: Vec<Fingerprint> = photos.par_iter().map(|photo| photo.fingerprint()).collect::<Result<_>>()?;
+    let fingerprints = fingerprints(&photos)?;
     say(store.read());
     let mut wanted = HashSet::new();
     let missing: Vec<(&Photo, Fingerprint)> = (photos.iter().copied().zip(fingerprints.iter().copied()))
-        .filter(|(_, fingerprint)| store.get(fingerprint).is_none() && wanted.insert(*fingerprint))
+        .filter(|(_, fingerprint)| store.get(fingerprint).is_none() && !broken.contains_key(fingerprint))
+        .filter(|(_, fingerprint)| wanted.insert(*fingerprint))
         .collect();
     if !missing.is_empty() {
         let began = Instant::now();
-        let computed = compute(frozen, store, &missing);
+        let computed = compute(frozen, store, broken, &missing);
         say(store.write());
-        computed?;
-        let (new, seconds) = (missing.len(), began.elapsed().as_secs_f64());
+        let skipped: Vec<Skipped> = (photos.iter().zip(&fingerprints))
+            .filter(|(_, fingerprint)| wanted.contains(*fingerprint))
+            .filter_map(|(photo, fingerprint)| Some(Skipped::new(&photo.name, broken.get(fingerprint)?)))
+            .collect();
+        say(skipped_line(&skipped));
+        let (new, seconds) = (computed?, began.elapsed().as_secs_f64());
+        let all = fingerprints.iter().filter(|fingerprint| !broken.contains_key(*fingerprint)).count();
         println!(
-            "Features of {} photos: {} kept from before, {new} computed in {seconds:.1} s ({:.0} a second).",
-            photos.len(),
-            photos.len() - new,
+            "Features of {all} photos: {} kept from before, {new} computed in {seconds:.1} s ({:.0} a second).",
+            all - new,
             new as f64 / seconds.max(1e-9)
         );
     }
@@ -124,50 +143,89 @@ pub(super) fn tables(frozen: &Engine, store: &mut FeatureStore, parts: &[Part<'_
     let table = |part: &Part<'_>| {
         let fingerprints = fingerprints.get(start..start + part.photos.len()).unwrap_or_default();
         start += part.photos.len();
-        table(part, fingerprints, store)
+        table(part, fingerprints, store, broken)
     };
     parts.iter().map(table).collect()
 }
 
-fn table(part: &Part<'_>, fingerprints: &[Fingerprint], store: &FeatureStore) -> Result<FeatureTable> {
-    let mut values = Vec::with_capacity(part.photos.len() * store.width());
-    for (photo, fingerprint) in part.photos.iter().zip(fingerprints) {
+/// The fingerprint of each photo; all of them are read for it.
+fn fingerprints(photos: &[&Photo]) -> Result<Vec<Fingerprint>> {
+    let progress = Progress::new("Reading photos", Some(photos.len() as u64), "photos");
+    let fingerprint = |photo: &&Photo| {
+        let fingerprint = photo.fingerprint();
+        progress.advance(1);
+        fingerprint
+    };
+    photos.par_iter().map(fingerprint).collect()
+}
+
+/// `skipped 1 photo that cannot be read: cat/3.png (why)`.
+pub(super) fn skipped_line(skipped: &[Skipped]) -> Option<String> {
+    let photos = if skipped.len() == 1 { "photo" } else { "photos" };
+    let line = || format!("skipped {} {photos} that cannot be read: {}", skipped.len(), Skipped::first_ten(skipped));
+    (!skipped.is_empty()).then(line)
+}
+
+fn table(part: &Part<'_>, fingerprints: &[Fingerprint], store: &FeatureStore, broken: &Broken) -> Result<FeatureTable> {
+    let whole: Vec<(&Photo, Fingerprint)> = (part.photos.iter().zip(fingerprints.iter().copied()))
+        .filter(|(_, fingerprint)| !broken.contains_key(fingerprint))
+        .collect();
+    if let (Some(first), true) = (part.photos.first(), whole.is_empty()) {
+        let why = fingerprints.first().and_then(|fingerprint| broken.get(fingerprint)).map_or("", String::as_str);
+        let count = part.photos.len();
+        return Err(Error::Data(format!("none of the {count} photos can be read; the first: {} ({why})", first.name)));
+    }
+    let mut values = Vec::with_capacity(whole.len() * store.width());
+    for (photo, fingerprint) in &whole {
         let row = store.get(fingerprint).ok_or_else(|| Error::Data(format!("{} has no features", photo.name)))?;
         values.extend_from_slice(row);
     }
-    let features = Tensor::from_vec(values, (part.photos.len(), store.width()), &Device::Cpu)?;
-    let labels: Vec<usize> = part.photos.iter().map(|photo| photo.label).collect();
+    let features = Tensor::from_vec(values, (whole.len(), store.width()), &Device::Cpu)?;
+    let labels: Vec<usize> = whole.iter().map(|(photo, _)| photo.label).collect();
     let mut table = FeatureTable::new(features, &labels, part.classes)?;
-    table.names = part.photos.iter().map(|photo| photo.name.clone()).collect();
-    table.fingerprints = fingerprints.to_vec();
+    table.names = whole.iter().map(|(photo, _)| photo.name.clone()).collect();
+    table.fingerprints = whole.iter().map(|(_, fingerprint)| *fingerprint).collect();
     Ok(table)
 }
 
-/// Runs the frozen part over the photos that have no features yet.
-fn compute(frozen: &Engine, store: &mut FeatureStore, missing: &[(&Photo, Fingerprint)]) -> Result<()> {
+/// Runs the frozen part over the photos that have no features yet, and says of how many there are features now.
+fn compute(
+    frozen: &Engine,
+    store: &mut FeatureStore,
+    broken: &mut Broken,
+    missing: &[(&Photo, Fingerprint)],
+) -> Result<usize> {
     let progress = Progress::new("Computing features", Some(missing.len() as u64), "photos");
-    let mut saved = Instant::now();
+    let (mut saved, mut new) = (Instant::now(), 0);
     for chunk in missing.chunks(CHUNK) {
+        let found = Mutex::new(Broken::new());
         let read = |index: usize| {
             if notebook::interrupted() {
                 return Err(Error::Interrupted);
             }
             // An index beyond the chunk would be a fault in `features_of_all`; an error says so better than a panic.
-            let (photo, _) = chunk.get(index).ok_or_else(|| Error::Data(format!("there is no photo {index}")))?;
-            photo.pixels().map_err(|error| match error {
-                Error::Photo { photo, why } => {
-                    let why = format!("{why}. `without_broken()` gives the data set without such photos");
-                    Error::Photo { photo, why }
+            let (photo, fingerprint) =
+                chunk.get(index).ok_or_else(|| Error::Data(format!("there is no photo {index}")))?;
+            match photo.pixels() {
+                Err(Error::Photo { why, .. }) => {
+                    found.lock().unwrap_or_else(PoisonError::into_inner).insert(*fingerprint, why);
+                    // An error would end the whole chunk: a black pixel stands in, and its row is thrown away.
+                    Pixels::new(1, 1, vec![0; 3])
                 }
-                other => other,
-            })
+                pixels => pixels,
+            }
         };
-        let features = frozen.features_of_all(chunk.len(), &read, &progress)?.to_device(&Device::Cpu)?;
+        let features = frozen.features_of_all(chunk.len(), &read, &progress);
+        broken.extend(found.into_inner().unwrap_or_else(PoisonError::into_inner));
+        let features = features?.to_device(&Device::Cpu)?;
         let rows = features.to_vec2::<f32>()?;
         if rows.len() != chunk.len() || rows.iter().any(|row| row.len() != store.width()) {
             return Err(Error::shape("the features", format!("({}, {})", chunk.len(), store.width()), features.dims()));
         }
         for ((photo, fingerprint), row) in chunk.iter().zip(rows) {
+            if broken.contains_key(fingerprint) {
+                continue;
+            }
             if row.iter().any(|value| !value.is_finite()) {
                 return Err(Error::Data(format!(
                     "the backbone's features of {} are not all numbers: are the weights damaged?",
@@ -175,13 +233,14 @@ fn compute(frozen: &Engine, store: &mut FeatureStore, missing: &[(&Photo, Finger
                 )));
             }
             store.add(*fingerprint, Row::from(row));
+            new += 1;
         }
         if saved.elapsed() > SAVE_EVERY {
             say(store.write());
             saved = Instant::now();
         }
     }
-    Ok(())
+    Ok(new)
 }
 
 fn say(note: Option<String>) {

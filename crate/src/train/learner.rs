@@ -2,7 +2,7 @@
 //!
 //! Not generic, so that it is compiled once, here, and not again in every notebook cell that uses it.
 
-use super::features::{Part, tables};
+use super::features::{Broken, Part, tables};
 use super::store::FeatureStore;
 use super::{FeatureTable, FitOptions, Head, History, checks, fit, live};
 use crate::data::Dataset;
@@ -25,6 +25,7 @@ pub(super) struct Learner {
     trained: bool,
     pub classes: Vec<String>,
     store: Mutex<FeatureStore>,
+    broken: Mutex<Broken>,
 }
 
 impl Learner {
@@ -35,7 +36,7 @@ impl Learner {
         // Without a cache folder features are kept in memory only.
         let folder = fetch::cache_folder().ok().map(|folder| folder.join("features"));
         let store = Mutex::new(FeatureStore::new(folder, spec.name, &frozen.identity(), spec.features));
-        Ok(Self { frozen, head, trained: false, classes: classes.to_vec(), store })
+        Ok(Self { frozen, head, trained: false, classes: classes.to_vec(), store, broken: Mutex::default() })
     }
 
     pub fn keep_features_in(&mut self, folder: Option<PathBuf>) {
@@ -54,6 +55,9 @@ impl Learner {
         checks::enough(training)?;
         let began = Instant::now();
         let tables = self.tables(&[training, validation])?;
+        if let Some(table) = tables.first() {
+            checks::no_class_lost(training, table)?;
+        }
         report("stage", json!({"name": "features", "seconds": began.elapsed().as_secs_f64()}));
         let [training, validation] = tables.as_slice() else {
             return Err(Error::Data("features are wanted of a training and a validation set".to_owned()));
@@ -120,6 +124,8 @@ impl Learner {
         let parts: Vec<Part<'_>> =
             datasets.iter().map(|set| Part { photos: set.photos(), classes: set.classes() }).collect();
         // A panic elsewhere cannot leave a store half changed: rows are added whole.
-        tables(&self.frozen, &mut self.store.lock().unwrap_or_else(PoisonError::into_inner), &parts)
+        let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+        tables(&self.frozen, &mut store, &mut broken, &parts)
     }
 }

@@ -54,7 +54,7 @@ impl<B: Backbone> TransferModel<B> {
     /// A model that tells `classes` apart: usually `dataset.classes()`.
     ///
     /// # Errors
-    /// [`Error::Data`] for fewer than two classes, or two of the same name.
+    /// [`Error::Data`](crate::Error::Data) for fewer than two classes, or two of the same name.
     pub fn new(frozen: Frozen<B>, classes: &[String]) -> Result<Self> {
         Ok(Self { learner: Learner::new(Arc::clone(frozen.engine()), classes)?, frozen })
     }
@@ -85,10 +85,12 @@ impl<B: Backbone> TransferModel<B> {
         Summary::new(&self.frozen, &self.learner.head, &self.learner.classes)
     }
 
-    /// The features of every photo: computed the first time, then kept.
+    /// The features of every photo: computed the first time, then kept. Photos that cannot be decoded are left out, and
+    /// named.
     ///
     /// # Errors
-    /// Where a photo cannot be read, or [`Error::Interrupted`]; what was computed until then is kept.
+    /// Where no photo is left or a file has gone, or [`Error::Interrupted`](crate::Error::Interrupted); what was computed
+    /// until then is kept.
     pub fn features(&self, dataset: &Dataset) -> Result<FeatureTable> {
         self.learner.features(dataset)
     }
@@ -100,9 +102,9 @@ impl<B: Backbone> TransferModel<B> {
     /// keeps what it learnt.
     ///
     /// # Errors
-    /// - [`Error::Setting`] for options that cannot be trained with, or a loss that stops being a number.
-    /// - [`Error::Data`] for data sets without photos or with other classes than the model's.
-    /// - [`Error::Interrupted`] where it was interrupted while the features were still being computed.
+    /// - [`Error::Setting`](crate::Error::Setting) for options that cannot be trained with, or a loss that stops being a number.
+    /// - [`Error::Data`](crate::Error::Data) for data sets without photos or with other classes than the model's.
+    /// - [`Error::Interrupted`](crate::Error::Interrupted) where it was interrupted while the features were still being computed.
     pub fn fit(&mut self, training: &Dataset, validation: &Dataset, options: FitOptions) -> Result<History> {
         self.learner.fit(training, validation, options)
     }
@@ -110,7 +112,7 @@ impl<B: Backbone> TransferModel<B> {
     /// As [`fit`](Self::fit), on features that are already at hand.
     ///
     /// # Errors
-    /// As for `fit`, and [`Error::Shape`] for features of another backbone.
+    /// As for `fit`, and [`Error::Shape`](crate::Error::Shape) for features of another backbone.
     pub fn fit_features(
         &mut self,
         training: &FeatureTable,
@@ -131,7 +133,7 @@ impl<B: Backbone> TransferModel<B> {
     /// Photos `(N, 3, H, W)`, preprocessed as the backbone wants them, to logits `(N, K)` of the model's classes.
     ///
     /// # Errors
-    /// [`Error::Shape`] for tensors of another shape.
+    /// [`Error::Shape`](crate::Error::Shape) for tensors of another shape.
     pub fn logits(&self, photos: &Tensor) -> Result<Tensor> {
         self.learner.logits(photos)
     }
@@ -139,7 +141,7 @@ impl<B: Backbone> TransferModel<B> {
     /// What the model says of every photo.
     ///
     /// # Errors
-    /// [`Error::Data`] for other classes than the model's; and as for [`features`](Self::features).
+    /// [`Error::Data`](crate::Error::Data) for other classes than the model's; and as for [`features`](Self::features).
     pub fn predict(&self, dataset: &Dataset) -> Result<Predictions> {
         self.learner.predict(dataset)
     }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::Error;
-use crate::data::Photo;
+use crate::data::{Photo, Skipped};
 use crate::images::{Pixels, Preprocess};
 use crate::models::{BackboneSpec, LayerInfo};
 use crate::notebook::Picture;
@@ -235,6 +235,83 @@ fn a_photo_that_is_there_twice_is_computed_once() {
     let (model, seen) = model(None);
     assert_eq!(model.features(&twice).unwrap().len(), 20);
     assert_eq!(seen.load(Ordering::Relaxed), 10);
+}
+
+/// A photo whose header and end are whole, with a wrong byte in its image data.
+fn damaged(name: &str, label: usize) -> Photo {
+    let pixels = Pixels { height: 9, width: 9, rgb: (0..=242).map(|value| value ^ label as u8).collect() };
+    let mut png = pixels.to_png().unwrap();
+    let data = png.windows(4).position(|four| four == b"IDAT").unwrap() + 4;
+    png[data + 20] ^= 0xFF;
+    Photo::from_bytes(name, label, png).unwrap()
+}
+
+fn with(photos: &Dataset, more: Vec<Photo>, at: usize) -> Dataset {
+    let mut all = photos.photos().to_vec();
+    all.splice(at..at, more);
+    Dataset::new(photos.classes().to_vec(), all, "with more").unwrap()
+}
+
+#[test]
+fn a_photo_broken_in_the_middle_is_left_out_and_the_rest_is_kept() {
+    let photos = colours(40);
+    let (training, validation) = photos.split(0.75, 1).unwrap();
+    // One in both parts, twice in the first of them.
+    let twice = vec![damaged("broken 1", 1), damaged("broken 2", 1)];
+    let (broken_training, broken_validation) =
+        (with(&training, twice, 7), with(&validation, vec![damaged("broken 3", 1)], 0));
+    let folder = tempfile::tempdir().unwrap();
+    let (mut model, _) = model(Some(folder.path().to_path_buf()));
+    let history = model.fit(&broken_training, &broken_validation, FitOptions::default()).unwrap();
+    assert_eq!((history.training_photos, history.validation_photos, history.shared_photos), (30, 10, 0));
+
+    let names = |data: &Dataset| data.photos().iter().map(|photo| photo.name.clone()).collect::<Vec<_>>();
+    let labels = |data: &Dataset| data.photos().iter().map(|photo| photo.label).collect::<Vec<_>>();
+    let predictions = model.predict(&broken_validation).unwrap();
+    assert_eq!((predictions.names, predictions.labels), (names(&validation), labels(&validation)));
+
+    // The same table as without the broken ones, row by row; and every whole photo's row is on disk.
+    let table = model.features(&broken_training).unwrap();
+    let (again, seen) = self::model(Some(folder.path().to_path_buf()));
+    let want = again.features(&training).unwrap();
+    again.features(&validation).unwrap();
+    assert_eq!(seen.load(Ordering::Relaxed), 0, "nothing of the whole photos is computed again");
+    assert_eq!((table.names(), table.labels()), (want.names(), want.labels()));
+    assert_eq!(table.features().to_vec2::<f32>().unwrap(), want.features().to_vec2::<f32>().unwrap());
+    assert_eq!(table.shared_with(&want), 30);
+}
+
+#[test]
+fn the_first_ten_broken_photos_are_named() {
+    let line = |count| {
+        let skipped: Vec<Skipped> = (1..=count).map(|n| Skipped::new(format!("{n}.png"), "torn")).collect();
+        features::skipped_line(&skipped)
+    };
+    assert_eq!(line(0), None);
+    assert_eq!(line(1).unwrap(), "skipped 1 photo that cannot be read: 1.png (torn)");
+    let twelve = line(12).unwrap();
+    assert!(twelve.starts_with("skipped 12 photos that cannot be read: 1.png (torn), 2.png"), "{twelve}");
+    assert!(twelve.ends_with(", 10.png (torn) and 2 more"), "{twelve}");
+}
+
+#[test]
+fn broken_photos_end_a_fit_only_where_nothing_or_no_photo_of_a_class_is_left() {
+    let (mut model, _) = model(None);
+    let photos = colours(20);
+    let all_broken = with(&photos.take(0), vec![damaged("a", 0), damaged("b", 1)], 0);
+    let reds: Vec<Photo> = photos.photos().iter().filter(|photo| photo.label == 0).cloned().collect();
+    let no_blue = with(&photos.take(0), reds.into_iter().chain([damaged("b", 1)]).collect(), 0);
+    let mut fit = |training, validation| model.fit(training, validation, FitOptions::default());
+    for (training, validation, want) in [
+        (&all_broken, &photos, "none of the 2 photos can be read; the first: a ("),
+        (&photos, &all_broken, "none of the 2 photos can be read; the first: a ("),
+        (&no_blue, &photos, "none of the 1 training photos of blue can be read"),
+    ] {
+        let error = fit(training, validation).unwrap_err().to_string();
+        assert!(error.contains(want), "{error:?} should say {want:?}");
+    }
+    fit(&photos, &no_blue).unwrap();
+    assert!(model.features(&photos.take(0)).unwrap().is_empty());
 }
 
 #[test]
