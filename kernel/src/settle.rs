@@ -32,6 +32,16 @@ pub fn settle() -> Result<Option<ExitCode>> {
     if let Some(toolchain) = rustc.parent().and_then(Path::parent).filter(|_| rustc.is_absolute()) {
         command.env("RUSTUP_TOOLCHAIN", toolchain);
     }
+    // `cargo run` describes its package in the environment, and build scripts that watch it would run again each time.
+    let of_package = |name: &OsString| {
+        let name = name.to_string_lossy();
+        ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"]
+            .iter()
+            .any(|start| name.starts_with(start))
+    };
+    for (name, _) in std::env::vars_os().filter(|(name, _)| of_package(name)) {
+        command.env_remove(name);
+    }
     command
         .args(std::env::args_os().skip(1))
         .env(REAL_CARGO, cargo)
