@@ -123,7 +123,7 @@ fn remove_dead(sessions: &Path) {
         let dead = match File::open(entry.path().join(ALIVE)) {
             Ok(alive) => alive.try_lock().is_ok(),
             // Being made just now, or half removed long ago.
-            Err(_) => entry.metadata().and_then(|data| data.modified()).is_ok_and(|time| is_old(time)),
+            Err(_) => entry.metadata().and_then(|data| data.modified()).is_ok_and(is_old),
         };
         if dead {
             let _ = fs::remove_dir_all(entry.path());
