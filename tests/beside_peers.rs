@@ -5,7 +5,6 @@
 //! `DIR` holds `peers.py`; `PROGRAM` is a Python with its requirements; `FOLDER` has a sub-folder of photos a class.
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
-use candlewick_tests::candlewick;
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -65,6 +64,14 @@ fn forward(python: &str, peers: &str, weights: &str) {
             );
         }
     }
+}
+
+/// The program, built anew where a source has changed.
+fn candlewick() -> Command {
+    let workspace = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["run", "--release", "--quiet", "--manifest-path", workspace, "--"]).env_remove("CANDLEWICK_DATA");
+    command
 }
 
 fn lesson(python: &str, peers: &str, weights: &str, data: &str) {

@@ -2,7 +2,6 @@
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
 use serde_json::{Value, json};
-use std::path::Path;
 use std::process::{Command, Output};
 
 // Skipping has one set of rules in the whole workspace.
@@ -11,31 +10,12 @@ mod reference;
 
 pub use reference::{shared, weights};
 
-/// The program that `cargo test --workspace` has built beside these tests.
+/// The program, as cargo has built it for the test that calls this.
 pub fn candlewick() -> Command {
-    let test = std::env::current_exe().expect("a test has a file");
-    let profile = test.parent().and_then(Path::parent).expect("target/PROFILE/deps/TEST");
-    let program = profile.join(format!("candlewick{}", std::env::consts::EXE_SUFFIX));
-    assert!(program.is_file(), "{} is not built: run `cargo test --release --workspace`", program.display());
-    if let Some(newer) = newer_source(&program) {
-        panic!("{} is older than {newer}: run `cargo build --release --workspace` first", program.display());
-    }
+    let program = std::env::var_os("CARGO_BIN_EXE_candlewick").expect("a test of candlewick-kernel, run by cargo");
     let mut command = Command::new(program);
     command.env_remove("CANDLEWICK_DATA").env("NO_COLOR", "1");
     command
-}
-
-/// A source that has changed since the program was built: `cargo test -p candlewick-tests` does not build it again, and
-/// would test what is not there any more.
-fn newer_source(program: &Path) -> Option<String> {
-    let changed = |path: &Path| std::fs::metadata(path).and_then(|found| found.modified());
-    let built = changed(program).expect("the program has a time");
-    // Cargo's list of what it was made of, by which cargo itself decides: files of its unit tests are not among them.
-    let list = program.with_extension("d");
-    let text = std::fs::read_to_string(&list).unwrap_or_else(|error| panic!("{}: {error}", list.display()));
-    let sources = text.split_once(": ").map_or("", |(_, sources)| sources).replace("\\ ", "\0");
-    let mut sources = sources.split_whitespace().map(|source| source.replace('\0', " ")).filter(|s| s.ends_with(".rs"));
-    sources.find(|source| changed(Path::new(source)).is_ok_and(|at| at > built))
 }
 
 /// A notebook that has been run.

@@ -35,9 +35,17 @@ pub fn settle() -> Result<Option<ExitCode>> {
     // `cargo run` describes its package in the environment, and build scripts that watch it would run again each time.
     let of_package = |name: &OsString| {
         let name = name.to_string_lossy();
-        ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"]
-            .iter()
-            .any(|start| name.starts_with(start))
+        [
+            "CARGO_PKG_",
+            "CARGO_MANIFEST_",
+            "CARGO_BIN_",
+            "CARGO_CRATE_",
+            "CARGO_PRIMARY_",
+            "CARGO_TARGET_TMPDIR",
+            "OUT_DIR",
+        ]
+        .iter()
+        .any(|start| name.starts_with(start))
     };
     for (name, _) in std::env::vars_os().filter(|(name, _)| of_package(name)) {
         command.env_remove(name);

@@ -85,8 +85,8 @@ pub fn link_tree(from: &Path, to: &Path, private: &dyn Fn(&str) -> bool) -> Resu
             // Cargo's lock: two sessions that shared it would wait for each other.
             "incremental" | ".cargo-lock" => {}
             name if private(name) => {}
-            // Where the helper crate's sources change under a session, cargo notes so in place.
-            ".fingerprint" => copy_tree(&source, &target, private)?,
+            // What cargo writes in place where something has to be compiled again: by links, the template would hear of it.
+            ".fingerprint" | "build" => copy_tree(&source, &target, private)?,
             _ if entry.file_type()?.is_dir() => link_tree(&source, &target, private)?,
             // Cargo writes this one in place.
             ".rustc_info.json" => copy_with_time(&source, &target)?,
@@ -157,6 +157,22 @@ mod tests {
         assert!(!exists("incremental"));
         let time = |path: PathBuf| fs::metadata(path).unwrap().modified().unwrap();
         assert_eq!(time(from.join("deps/libcandle.rlib")), time(to.join("deps/libcandle.rlib")));
+    }
+
+    #[test]
+    fn what_a_session_compiles_again_leaves_the_template_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+        for name in [".fingerprint/ring-1", "build/ring-1"] {
+            fs::create_dir_all(from.join(name)).unwrap();
+            fs::write(from.join(name).join("output"), "the template's").unwrap();
+        }
+        link_tree(&from, &to, &|_| false).unwrap();
+        for name in [".fingerprint/ring-1/output", "build/ring-1/output"] {
+            // In place, as cargo does.
+            fs::write(to.join(name), "the session's").unwrap();
+            assert_eq!(fs::read_to_string(from.join(name)).unwrap(), "the template's", "{name}");
+        }
     }
 
     #[test]
