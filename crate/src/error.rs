@@ -1,12 +1,13 @@
 //! What can go wrong, said so that one knows what to do next.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// The result of everything in this crate that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What went wrong, where, and what to do about it.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A file or folder could not be read or written.
@@ -92,5 +93,12 @@ impl Error {
     /// An [`Error::Shape`] for `got`.
     pub fn shape(what: impl Into<String>, want: impl Into<String>, got: &[usize]) -> Self {
         Self::Shape { what: what.into(), want: want.into(), got: got.to_vec() }
+    }
+}
+
+/// In the same words: a `main` that returns an error prints it by its `Debug`.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }

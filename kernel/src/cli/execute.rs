@@ -60,11 +60,12 @@ fn run(work: &mut Work, around: &mut Surroundings<'_>) -> anyhow::Result<(Run, a
     let mut saved = Ok(());
     let run = runner::run(notebook, session.as_mut(), &mut |event| {
         terminal.show(&event);
-        // After each cell: what is done is not lost when somebody stops the run.
+        // After each cell: what is done is not lost when somebody stops the run. In a file of its own, so that the
+        // notebook and the page are always of one run.
         if let Event::Ends { notebook, .. } = event
             && in_place.is_none()
         {
-            saved = write(notebook, output);
+            saved = write(notebook, &unfinished(output));
         }
     });
     Ok((run, saved))
@@ -77,7 +78,14 @@ fn write_results(work: &Work, run: &Run) -> anyhow::Result<Written> {
     let name = output.file_stem().unwrap_or_default().to_string_lossy();
     let text = html::page(&work.notebook, &name);
     write_beside(&page, text.as_bytes()).with_context(|| format!("cannot write {}", page.display()))?;
+    // Where it cannot be removed, it holds nothing that the results do not.
+    let _ = std::fs::remove_file(unfinished(&work.output));
     Ok(Written { notebook: output.clone(), html: page })
+}
+
+/// The file that has the outputs so far while cells run.
+fn unfinished(output: &Path) -> PathBuf {
+    output.with_extension("unfinished.ipynb")
 }
 
 fn write(notebook: &Notebook, path: &Path) -> anyhow::Result<()> {
