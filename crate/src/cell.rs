@@ -3,7 +3,7 @@
 //! Nobody calls this by hand. Variables are kept here, in the helper crate's one dylib, so that all cells share them.
 
 use crate::notebook::{lines::Line, send};
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -34,6 +34,20 @@ enum Kind {
 
 impl<E: Display> From<E> for Failure {
     fn from(error: E) -> Self {
+        Self::returned(&error)
+    }
+}
+
+// Generic code is compiled again in every cell that uses it, at some 50 ms a function. So what is generic here only
+// passes on, and the work is done in functions that were compiled once.
+impl Failure {
+    #[inline(never)]
+    fn gone(name: &str) -> Self {
+        Self::returned(&format_args!("the variable `{name}` is gone"))
+    }
+
+    #[inline(never)]
+    fn returned(error: &dyn Display) -> Self {
         Self(Kind::Returned(error.to_string()))
     }
 }
@@ -46,13 +60,18 @@ pub fn type_of<T: Kept>(_: &T) {}
 
 /// Runs one cell and tells the kernel how it ended. `number` is the kernel's own.
 pub fn run(number: u64, cell: impl FnOnce() -> Result<(), Failure>) {
+    run_boxed(number, Box::new(cell));
+}
+
+#[inline(never)]
+fn run_boxed(number: u64, cell: Box<dyn FnOnce() -> Result<(), Failure> + '_>) {
     static HOOK: Once = Once::new();
     HOOK.call_once(remember_panics);
     IN_CELL.set(true);
     last_panic().take();
     crate::notebook::resume();
     send(&Line::Began { cell: number });
-    let ended = guard(cell);
+    let ended = guard_boxed(cell);
     IN_CELL.set(false);
     let line = match ended {
         Ok(()) => Line::Done { cell: number },
@@ -73,6 +92,11 @@ pub fn run(number: u64, cell: impl FnOnce() -> Result<(), Failure>) {
 /// # Errors
 /// What the code returned early with, or that it panicked.
 pub fn guard(code: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
+    guard_boxed(Box::new(code))
+}
+
+#[inline(never)]
+fn guard_boxed(code: Box<dyn FnOnce() -> Result<(), Failure> + '_>) -> Result<(), Failure> {
     catch_unwind(AssertUnwindSafe(code)).unwrap_or(Err(Failure(Kind::Panicked)))
 }
 
@@ -80,10 +104,16 @@ pub fn guard(code: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> 
 ///
 /// # Errors
 /// Where it is gone, or its type has been defined anew since.
+#[inline]
 pub fn check<T: 'static>(name: &str) -> Result<(), Failure> {
+    check_type(name, TypeId::of::<T>(), size_of::<T>())
+}
+
+#[inline(never)]
+fn check_type(name: &str, wanted: TypeId, size: usize) -> Result<(), Failure> {
     KEPT.with_borrow(|kept| match kept.get(name) {
-        None => Err(format!("the variable `{name}` is gone").into()),
-        Some(value) if value.is::<T>() && size_of_val(&**value) == size_of::<T>() => Ok(()),
+        None => Err(Failure::gone(name)),
+        Some(value) if (**value).type_id() == wanted && size_of_val(&**value) == size => Ok(()),
         Some(_) => Err(format!("the type of `{name}` has been defined anew since: make it again").into()),
     })
 }
@@ -92,23 +122,43 @@ pub fn check<T: 'static>(name: &str) -> Result<(), Failure> {
 ///
 /// # Errors
 /// As for [`check`].
+#[inline]
 pub fn take<T: 'static>(name: &str) -> Result<T, Failure> {
-    check::<T>(name)?;
-    let value = KEPT.with_borrow_mut(|kept| kept.remove(name)).and_then(|value| value.downcast().ok());
-    value.map(|value| *value).ok_or_else(|| format!("the variable `{name}` is gone").into())
+    match take_any(name, TypeId::of::<T>(), size_of::<T>())?.downcast() {
+        Ok(value) => Ok(*value),
+        Err(_) => Err(Failure::gone(name)),
+    }
+}
+
+#[inline(never)]
+fn take_any(name: &str, wanted: TypeId, size: usize) -> Result<Box<dyn Any>, Failure> {
+    check_type(name, wanted, size)?;
+    KEPT.with_borrow_mut(|kept| kept.remove(name)).ok_or_else(|| Failure::gone(name))
 }
 
 /// Keeps a variable that the cell made.
+#[inline]
 pub fn put<T: 'static>(name: &str, value: T) {
-    let old = KEPT.with_borrow_mut(|kept| kept.insert(name.to_owned(), Box::new(value)));
+    put_any(name, Box::new(value));
+}
+
+#[inline(never)]
+fn put_any(name: &str, value: Box<dyn Any>) {
+    let old = KEPT.with_borrow_mut(|kept| kept.insert(name.to_owned(), value));
     // Outside the borrow: the old value's destructor is anybody's code.
     drop(old);
 }
 
 /// Puts a taken variable back, unless the cell has made another of that name.
+#[inline]
 pub fn put_back<T: 'static>(name: &str, value: T) {
+    put_back_any(name, Box::new(value));
+}
+
+#[inline(never)]
+fn put_back_any(name: &str, value: Box<dyn Any>) {
     if !KEPT.with_borrow(|kept| kept.contains_key(name)) {
-        put(name, value);
+        put_any(name, value);
     }
 }
 

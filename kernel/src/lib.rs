@@ -20,3 +20,4 @@ pub mod session;
 pub mod settle;
 pub mod summary;
 pub mod terminal;
+pub mod tools;

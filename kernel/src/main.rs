@@ -2,16 +2,16 @@
 
 use candlewick_kernel::cli::{Args, Surroundings};
 use candlewick_kernel::terminal::Terminal;
-use candlewick_kernel::{session, settle, summary};
+use candlewick_kernel::{session, settle, summary, tools};
 use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // First of all: evcxr starts this very binary again, as the process that runs cells.
-    evcxr::runtime_hook();
-    if let Some(code) = settle::stand_in() {
+    // First of all: this very binary is started again as cargo and rustc, and by evcxr as the process that runs cells.
+    if let Some(code) = tools::stand_in().or_else(tools::record) {
         return code;
     }
+    evcxr::runtime_hook();
     let args = Args::parse();
     let (mut terminal, mut out) = (Terminal::stderr(), std::io::stdout());
     let mut around = Surroundings { open: &mut session::open_session, terminal: &mut terminal, out: &mut out };

@@ -1,26 +1,20 @@
-//! The environment that this program needs from its first moment, and its part as a stand-in for cargo and rustc.
+//! The environment that this program needs from its first moment.
 
-use crate::build::find_tool;
+use crate::build::{cache_folder, find_tool};
+use crate::tools::{self, REAL_CARGO, REAL_PATH, REAL_RUSTC};
 use anyhow::{Context, Result};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-/// Where cargo really is; set once the environment is right.
-pub const REAL_CARGO: &str = "CANDLEWICK_REAL_CARGO";
-/// Where rustc really is.
-pub const REAL_RUSTC: &str = "CANDLEWICK_REAL_RUSTC";
-
 /// Starts the program again with the environment it needs, once; none where it runs in it already.
 ///
-/// At every start evcxr's rust-analyzer asks cargo for all packages and reads all of their sources, asks rustup to
-/// download the standard library's where they are missing, and reads those: seconds, and nothing here needs it, since
-/// types come from the compiler. It finds cargo and rustc by the variables `CARGO` and `RUSTC`, and evcxr itself does
-/// not; so they name this program, which answers for them ([`stand_in`]). A process may not change its own environment
-/// safely once it has threads, so it is started anew.
+/// evcxr and its rust-analyzer find cargo, rustc and rustup by `PATH` and by the variables `CARGO` and `RUSTC`; there they
+/// find this program, which answers for them ([`tools`]). A process may not change its own environment safely once it has
+/// threads, so it is started anew.
 ///
 /// # Errors
-/// Where the program cannot be started.
+/// Where the program cannot be started, or the cache cannot be written.
 pub fn settle() -> Result<Option<ExitCode>> {
     if std::env::var_os(REAL_CARGO).is_some() {
         return Ok(None);
@@ -32,76 +26,32 @@ pub fn settle() -> Result<Option<ExitCode>> {
     if let Some(toolchain) = rustc.parent().and_then(Path::parent).filter(|_| rustc.is_absolute()) {
         command.env("RUSTUP_TOOLCHAIN", toolchain);
     }
-    // `cargo run` describes its package in the environment, and build scripts that watch it would run again each time.
-    let of_package = |name: &OsString| {
-        let name = name.to_string_lossy();
-        [
-            "CARGO_PKG_",
-            "CARGO_MANIFEST_",
-            "CARGO_BIN_",
-            "CARGO_CRATE_",
-            "CARGO_PRIMARY_",
-            "CARGO_TARGET_TMPDIR",
-            "OUT_DIR",
-        ]
-        .iter()
-        .any(|start| name.starts_with(start))
-    };
-    for (name, _) in std::env::vars_os().filter(|(name, _)| of_package(name)) {
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_of_package(name)) {
         command.env_remove(name);
     }
-    command
-        .args(std::env::args_os().skip(1))
-        .env(REAL_CARGO, cargo)
-        .env(REAL_RUSTC, rustc)
-        .env("CARGO", &program)
-        .env("RUSTC", &program);
-    run(command).map(Some)
+    command.args(std::env::args_os().skip(1)).env(REAL_CARGO, cargo).env(REAL_RUSTC, rustc);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    if cfg!(unix) {
+        let folder = tools::links(&cache_folder()?, &program)?;
+        let folders: Vec<PathBuf> = [folder.clone()].into_iter().chain(std::env::split_paths(&path)).collect();
+        command.env("PATH", std::env::join_paths(folders).context("the cache folder's name has a colon in it")?);
+        command.env("CARGO", folder.join("cargo")).env("RUSTC", folder.join("rustc"));
+    }
+    command.env(REAL_PATH, path);
+    tools::become_command(command).map(Some)
 }
 
-/// Answers in place of cargo and rustc where rust-analyzer has called this program as one of them; none where it has not.
-///
-/// A list of all packages, and the place of the standard library, are refused: rust-analyzer goes on without. All else
-/// goes to the real one.
-pub fn stand_in() -> Option<ExitCode> {
-    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
-    let has = |word: &str| arguments.iter().any(|argument| argument == word);
-    let first = arguments.first()?.to_str()?;
-    let real = match first {
-        "metadata" if !has("--no-deps") => return Some(refuse("all packages are not wanted here")),
-        "--print" if has("sysroot") => return Some(refuse("the standard library's sources are not wanted here")),
-        "metadata" | "locate-project" | "config" | "rustc" => REAL_CARGO,
-        "-Z" if has("config") => REAL_CARGO,
-        "-vV" | "--print" | "-Z" | "-O" => REAL_RUSTC,
-        // Both have it, and so have we: only rust-analyzer asks for it with the directory of a session.
-        "--version" if is_session() => REAL_CARGO,
-        _ => return None,
-    };
-    let real = PathBuf::from(std::env::var_os(real)?);
-    let mut command = Command::new(real);
-    command.args(arguments).env_remove("CARGO").env_remove("RUSTC");
-    Some(run(command).unwrap_or_else(|error| refuse(&format!("{error:#}"))))
-}
-
-/// Whether the current folder is one in which cells are built.
-fn is_session() -> bool {
-    std::env::current_dir().is_ok_and(|folder| folder.join(crate::build::EVCXR_CONFIG).is_file())
-}
-
-fn refuse(why: &str) -> ExitCode {
-    eprintln!("candlewick: {why}");
-    ExitCode::FAILURE
-}
-
-#[cfg(unix)]
-fn run(mut command: Command) -> Result<ExitCode> {
-    use std::os::unix::process::CommandExt;
-    // Takes this process's place; returns only where it cannot.
-    Err(command.exec()).with_context(|| format!("cannot start {}", command.get_program().display()))
-}
-
-#[cfg(not(unix))]
-fn run(mut command: Command) -> Result<ExitCode> {
-    let status = command.status().with_context(|| format!("cannot start {}", command.get_program().display()))?;
-    Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
+/// `cargo run` describes its package in the environment, and build scripts that watch it would run again each time.
+fn is_of_package(name: &OsString) -> bool {
+    const STARTS: [&str; 7] = [
+        "CARGO_PKG_",
+        "CARGO_MANIFEST_",
+        "CARGO_BIN_",
+        "CARGO_CRATE_",
+        "CARGO_PRIMARY_",
+        "CARGO_TARGET_TMPDIR",
+        "OUT_DIR",
+    ];
+    let name = name.to_string_lossy();
+    STARTS.iter().any(|start| name.starts_with(start))
 }

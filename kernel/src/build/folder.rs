@@ -1,6 +1,7 @@
 //! A session's own folder: links into the template, removed at the end, or by the next start after a crash.
 
 use super::{EVCXR_CONFIG, Template, cache_folder, manifest};
+use crate::tools::Recorded;
 use anyhow::{Context, Result};
 use std::fs::{self, File, FileTimes};
 use std::path::{Path, PathBuf};
@@ -43,6 +44,7 @@ impl SessionFolder {
         }
         let config = manifest::evcxr_config(&self.path, &template.helper, &template.features);
         fs::write(self.path.join(EVCXR_CONFIG), config)?;
+        Recorded::carry(&template.folder, &self.path)?;
         // What belongs to the crate that cells become is written anew in each session, in place.
         link_tree(&template.folder.join("target"), &self.path.join("target"), &|name| is_of(name, "ctx"))
     }

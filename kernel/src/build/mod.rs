@@ -13,7 +13,7 @@ pub use folder::SessionFolder;
 pub use manifest::EVCXR_CONFIG;
 pub use template::{BuildStep, Template};
 
-use crate::settle::{REAL_CARGO, REAL_RUSTC};
+use crate::tools::{REAL_CARGO, REAL_RUSTC};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -2,6 +2,7 @@
 
 use super::folder::{is_of, link_tree};
 use super::{Toolchain, cache_folder, helper_crate, key::key, manifest};
+use crate::tools::{RECORD, RECORDED, with_the_users_environment};
 use anyhow::{Context, Result, bail};
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -11,7 +12,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// Raised when this program builds templates differently for the same sources.
-const FORMAT: &str = "1";
+const FORMAT: &str = "2";
 /// Written last: a folder without it is not finished.
 const FINISHED: &str = "finished";
 /// Says all that decides how dependencies are compiled: two templates that agree in it can share them.
@@ -125,6 +126,7 @@ impl Template {
     /// A cargo command exactly as evcxr will give it: any difference would make it compile everything again.
     fn cargo(&self, verb: &str) -> Command {
         let mut command = Command::new(&self.toolchain.cargo);
+        with_the_users_environment(&mut command);
         command
             .arg(verb)
             .current_dir(&self.folder)
@@ -134,6 +136,11 @@ impl Template {
             .env("RUSTFLAGS", rustflags())
             .env_remove("RUSTC_WRAPPER")
             .stdin(Stdio::null());
+        if cfg!(unix)
+            && let Ok(program) = std::env::current_exe()
+        {
+            command.env("RUSTC_WRAPPER", program).env(RECORD, self.folder.join(RECORDED));
+        }
         command
     }
 

@@ -1,6 +1,7 @@
 //! The thread that owns evcxr. What it answers and what the cells print arrive in one queue, in order.
 
 use crate::build::{EVCXR_CONFIG, SessionFolder, Template, cache_folder};
+use crate::tools::with_the_users_environment;
 use anyhow::{Context, Result, bail};
 use evcxr::{CommandContext, Error, EvalContext};
 use std::collections::BTreeMap;
@@ -143,7 +144,8 @@ fn runtime_command(
     environment: &[(String, String)],
 ) -> Command {
     let mut command = Command::new(runtime);
-    command.current_dir(directory).env("CANDLEWICK_KERNEL", "1").env_remove("CARGO").env_remove("RUSTC");
+    with_the_users_environment(&mut command);
+    command.current_dir(directory).env("CANDLEWICK_KERNEL", "1");
     // Cells run in another folder, where a relative path would mean another place.
     if let Ok(cache) = cache_folder() {
         command.env("CANDLEWICK_CACHE", cache);

@@ -1,0 +1,119 @@
+//! The compiler's command for a cell: recorded when cargo gives it, and given again without cargo.
+
+use super::{COMPILING, REAL_CARGO, become_command, end_with_parent, real_tool};
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+/// Where cargo runs this program around the compiler, this names the file that gets the cells' command.
+pub const RECORD: &str = "CANDLEWICK_RECORD";
+/// That file, in a folder in which cells are built.
+pub const RECORDED: &str = "rustc.json";
+/// The crate that cells become.
+const CRATE: &str = "ctx";
+
+/// How cargo has the compiler called for a cell.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// The manifest to which it belongs: with another one, cargo must be asked again.
+    manifest: String,
+    /// The same for the flags of all crates.
+    flags: String,
+    program: String,
+    arguments: Vec<String>,
+    environment: BTreeMap<String, String>,
+}
+
+impl Recorded {
+    /// Carries a recorded command over from one folder to another that holds the same.
+    ///
+    /// # Errors
+    /// Where it cannot be read or written. Where none was recorded, there is nothing to carry.
+    pub fn carry(from: &Path, to: &Path) -> Result<()> {
+        let Ok(text) = std::fs::read_to_string(from.join(RECORDED)) else { return Ok(()) };
+        let mut recorded: Self = serde_json::from_str(&text).context("a recorded command is damaged")?;
+        let (old, new) = (from.to_string_lossy(), to.to_string_lossy());
+        for text in recorded.arguments.iter_mut().chain(recorded.environment.values_mut()) {
+            *text = text.replace(&*old, &new);
+        }
+        recorded.write(&to.join(RECORDED))
+    }
+
+    fn write(&self, path: &Path) -> Result<()> {
+        let folder = path.parent().context("a file has a folder")?;
+        let file = tempfile::NamedTempFile::new_in(folder)?;
+        serde_json::to_writer(&file, self)?;
+        file.persist(path).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(())
+    }
+
+    /// The command for the cell in the current folder; none where it does not fit any more.
+    fn fitting() -> Option<Self> {
+        let recorded: Self = serde_json::from_str(&std::fs::read_to_string(RECORDED).ok()?).ok()?;
+        let manifest = std::fs::read_to_string("Cargo.toml").ok()?;
+        let flags = std::env::var("RUSTFLAGS").unwrap_or_default();
+        (recorded.manifest == manifest && recorded.flags == flags).then_some(recorded)
+    }
+
+    fn value_after(&self, option: &str) -> Option<&str> {
+        let at = self.arguments.iter().position(|argument| argument == option)?;
+        self.arguments.get(at + 1).map(String::as_str)
+    }
+
+    /// What cargo says when it has built the cell: evcxr looks for the file's name.
+    fn announcement(&self) -> Option<String> {
+        let folder = Path::new(self.value_after("--out-dir")?);
+        let file = folder.join(format!("{}{CRATE}{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX));
+        Some(
+            serde_json::json!({"reason": "compiler-artifact", "target": {"name": CRATE}, "filenames": [file]})
+                .to_string(),
+        )
+    }
+}
+
+/// Runs the compiler as cargo asks, and notes how where the crate is a cell's; none where this is not what cargo wants.
+pub fn record() -> Option<ExitCode> {
+    let file = std::env::var_os(RECORD)?;
+    let mut arguments = std::env::args().skip(1);
+    let program = arguments.next()?;
+    let arguments: Vec<String> = arguments.collect();
+    let mut recorded =
+        Recorded { manifest: String::new(), flags: String::new(), program, arguments, environment: BTreeMap::new() };
+    if recorded.value_after("--crate-name") == Some(CRATE) && recorded.value_after("--crate-type") == Some("cdylib") {
+        recorded.manifest = std::fs::read_to_string("Cargo.toml").unwrap_or_default();
+        recorded.flags = std::env::var("RUSTFLAGS").unwrap_or_default();
+        let of_cargo = |name: &str| name.starts_with("CARGO") || name.ends_with("LIBRARY_PATH");
+        recorded.environment = std::env::vars().filter(|(name, _)| of_cargo(name)).collect();
+        // Without it every cell goes through cargo: slower, and right.
+        let _ = recorded.write(Path::new(&file));
+    }
+    let mut command = Command::new(&recorded.program);
+    command.args(&recorded.arguments).env_remove(RECORD);
+    end_with_parent();
+    Some(become_command(command).unwrap_or(ExitCode::FAILURE))
+}
+
+/// Builds the cell in the current folder: by the compiler alone where its command is known, else by cargo.
+pub fn build(arguments: &[OsString]) -> Result<ExitCode> {
+    // A group of its own, so that the kernel can end cargo with all that cargo has started.
+    #[cfg(unix)]
+    let _ = rustix::process::setpgid(None, None);
+    end_with_parent();
+    // Where it cannot be written, an interrupt has to wait for the compiler.
+    let _ = std::fs::write(COMPILING, std::process::id().to_string());
+    if let Some(recorded) = Recorded::fitting()
+        && let Some(announcement) = recorded.announcement()
+    {
+        // Said before it is true: evcxr listens only if the compiler succeeds, and this process becomes the compiler.
+        println!("{announcement}");
+        let mut command = Command::new(&recorded.program);
+        command.args(&recorded.arguments).envs(&recorded.environment);
+        return become_command(command);
+    }
+    let mut command = real_tool(REAL_CARGO, arguments)?;
+    command.env("RUSTC_WRAPPER", std::env::current_exe()?).env(RECORD, std::env::current_dir()?.join(RECORDED));
+    become_command(command)
+}
