@@ -78,7 +78,8 @@ fn display(media: Media, id: Option<String>) {
     if on_candlewick_kernel() {
         let media: BTreeMap<String, String> =
             media.into_iter().map(|(media_type, content)| (media_type.to_owned(), content)).collect();
-        return send(&Line::Display { media, id });
+        let ends = crate::cell::takes_end();
+        return send(&if ends && id.is_none() { Line::Result { media } } else { Line::Display { media, id } });
     }
     let mut out = std::io::stdout().lock();
     // Where nobody listens any more, there is nobody to show it to.

@@ -28,6 +28,8 @@ pub enum Line {
         cell: u64,
         /// The error, as its `Display` writes it.
         message: String,
+        /// Line in the source file of the `?`, if it is a cell's.
+        line: Option<u32>,
     },
     /// The cell panicked.
     Panicked {
@@ -59,6 +61,23 @@ pub enum Line {
         media: BTreeMap<String, String>,
         /// Displays with the same name replace each other.
         id: Option<String>,
+    },
+    /// The value that the cell ends in.
+    Result {
+        /// Media type to content; binary content in base64.
+        media: BTreeMap<String, String>,
+    },
+    /// All that the cell has shown so far is to go.
+    Clear {
+        /// Only when the next thing is shown.
+        wait: bool,
+    },
+    /// The cell waits for a line from the person at the notebook; the kernel answers with JSON: a text, or null.
+    Ask {
+        /// What to ask.
+        prompt: String,
+        /// Whether the answer is to be hidden.
+        secret: bool,
     },
     /// A measured fact for whoever runs the notebook: `lesson --json` gathers these.
     Report {
@@ -95,10 +114,12 @@ mod tests {
         let lines = [
             Line::Began { cell: 1 },
             Line::Done { cell: u64::MAX },
-            Line::ReturnedError { cell: 2, message: "two\nlines \u{1} and \"quotes\"".into() },
+            Line::ReturnedError { cell: 2, message: "two\nlines \u{1} and \"quotes\"".into(), line: None },
             Line::Panicked { cell: 3, message: String::new(), line: Some(7) },
             Line::Progress { task: 4, what: "é".into(), done: 1, total: None, unit: "bytes".into(), finished: false },
             Line::Display { media: [("text/plain".to_owned(), "a\n\tb".to_owned())].into(), id: None },
+            Line::Clear { wait: true },
+            Line::Ask { prompt: "name? ".into(), secret: false },
             Line::Report { about: "fit".into(), facts: serde_json::json!({"epochs": 6, "accuracy": [0.5, 1.0]}) },
         ];
         for line in lines {

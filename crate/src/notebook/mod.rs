@@ -12,6 +12,7 @@ pub use progress::Progress;
 use lines::Line;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock, Once};
 
 /// Whether the cell runs on the candlewick kernel, which understands marked [`lines`].
 pub fn on_candlewick_kernel() -> bool {
@@ -32,13 +33,45 @@ pub fn report(about: &str, facts: serde_json::Value) {
     }
 }
 
+/// Asks the person at the notebook for a line of text; none where there is nobody to ask, or no answer.
+///
+/// ```no_run
+/// let folder = candlewick::notebook::input("Folder with photos: ");
+/// ```
+pub fn input(prompt: &str) -> Option<String> {
+    ask(prompt, false)
+}
+
+/// As [`input`], for what nobody else should read on the screen.
+pub fn secret_input(prompt: &str) -> Option<String> {
+    ask(prompt, true)
+}
+
+fn ask(prompt: &str, secret: bool) -> Option<String> {
+    if on_candlewick_kernel() {
+        return crate::cell::ask(prompt, secret);
+    }
+    // What the stock kernel looks for.
+    println!("EVCXR_INPUT_REQUEST{}:{prompt}", if secret { "_PASSWORD" } else { "" });
+    let mut line = String::new();
+    let read = std::io::stdin().read_line(&mut line).ok()?;
+    (read > 0).then(|| line.trim_end_matches(['\n', '\r']).to_owned())
+}
+
+/// Takes away all that the cell has shown so far; with `wait`, only when the next thing is shown, so that nothing
+/// flickers. Does nothing on other kernels.
+pub fn clear_output(wait: bool) {
+    if on_candlewick_kernel() {
+        send(&Line::Clear { wait });
+    }
+}
+
 /// Whether the work that is under way has been asked to stop.
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+static INTERRUPTED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
 /// Asks the work that is under way to stop at the next good place. What it has reached is kept.
 ///
-/// It stays asked until [`resume`]: a cell's later work stops as well. For programs of one's own: the kernel's interrupt
-/// does not call it yet.
+/// It stays asked until [`resume`]: a cell's later work stops as well. The kernel's interrupt comes here, too.
 pub fn interrupt() {
     INTERRUPTED.store(true, Ordering::Relaxed);
 }
@@ -48,9 +81,18 @@ pub fn resume() {
     INTERRUPTED.store(false, Ordering::Relaxed);
 }
 
-/// Whether long work should stop: it asks between photos, and between steps of training.
+/// Whether long work should stop: it asks between photos, and between steps of training. So can a loop of one's own.
 pub fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::Relaxed)
+}
+
+/// From now on the signal of an interrupt, SIGINT, asks instead of ending the process.
+pub(crate) fn listen_for_interrupts() {
+    static LISTENS: Once = Once::new();
+    LISTENS.call_once(|| {
+        // Where that is refused, an interrupt ends the process.
+        let _ = signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::clone(&INTERRUPTED));
+    });
 }
 
 /// A picture that shows itself when it ends a cell.

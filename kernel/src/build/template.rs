@@ -63,9 +63,9 @@ impl Template {
         let parts = [FORMAT, &toolchain.version, &helper_manifest, &flags];
         let templates = cache_folder()?.join("cells");
         let folder = templates.join(key(&helper, &lock_file, &parts)?);
-        // Of two templates that agree in these, all but the helper crate itself is the same.
+        // Two templates that agree in these can share what they compile: cargo tells versions and features apart.
         let anywhere = manifest::manifest(Path::new("."), &features);
-        let parts = [FORMAT, &toolchain.version, &anywhere, &flags, &fs::read_to_string(&lock_file)?];
+        let parts = [FORMAT, &toolchain.version, &anywhere, &flags];
         let dependencies = parts.join("\n");
         let template = Self { folder, helper, features, toolchain };
         if !template.is_finished() {

@@ -194,8 +194,12 @@ fn judged_text<'a>(text: &str, used: &[(&String, &Variable)], probed: impl Itera
 
 fn show(mut text: String, shown: Option<Range<usize>>) -> String {
     if let Some(range) = shown {
-        text.insert_str(range.end, ").evcxr_display();");
-        text.insert(range.start, '(');
+        // Temporaries of the value live on inside a `match`, and a variable is not moved out of its place.
+        text.insert_str(
+            range.end,
+            ") { candlewick_value => { candlewick::cell::ends_in(); candlewick_value.evcxr_display(); } }",
+        );
+        text.insert_str(range.start, "match &(");
     }
     text
 }

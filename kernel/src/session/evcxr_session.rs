@@ -2,7 +2,9 @@
 
 use super::cell::{Cell, Moved, Variable, Variables, words};
 use super::compiler::{Compiler, Judgement};
-use super::worker::{Event, Finished, Refusal, Worker};
+use super::reins::{GRACE, Rein, Reins};
+use super::said::Said;
+use super::worker::{Event, Finished, Refusal, StreamName, Worker};
 use super::{Completeness, Completions, Control, Diagnostic, Host, Outcome, Output, Report, Session};
 use crate::build::{SessionFolder, Template};
 use crate::lines::Line;
@@ -26,22 +28,27 @@ pub struct SessionOptions {
 /// One evcxr context, and what it needs to tell the truth and keep up.
 pub struct EvcxrSession {
     worker: Worker,
+    reins: Arc<Reins>,
     compiler: Compiler,
     kept: Variables,
     /// What the cells have defined or imported so far: name and text.
     items: BTreeMap<String, String>,
     cells: u64,
     peak_memory: Option<u64>,
+    template: Template,
+    options: SessionOptions,
     /// Last, so that it goes when nothing uses it any more.
-    _folder: SessionFolder,
+    folder: SessionFolder,
 }
 
 /// How often a cell is built again because a variable turns out to be used up.
 const RETRIES: usize = 8;
-/// How long lines may lag behind evcxr's word that it has finished.
+/// How long a stream may lag behind evcxr's word that it has finished.
 const LAG: Duration = Duration::from_secs(2);
 /// How long lines are waited for that may or may not come.
 const DRAIN: Duration = Duration::from_millis(20);
+/// How often a running cell is looked at: whether it waits for input.
+const LOOK: Duration = Duration::from_millis(100);
 
 impl EvcxrSession {
     /// Opens a session against a finished template.
@@ -51,13 +58,23 @@ impl EvcxrSession {
     pub fn open(template: &Template, options: &SessionOptions) -> Result<Self> {
         let folder = SessionFolder::create(template)?;
         let worker = Worker::start(template, &folder, &options.runtime, &options.directory, &options.environment)?;
-        let compiler = Compiler::new(&template.toolchain, folder.path());
-        let (kept, items) = (Variables::new(), BTreeMap::new());
-        Ok(Self { worker, compiler, kept, items, cells: 0, peak_memory: None, _folder: folder })
+        Ok(Self {
+            reins: Reins::new(worker.child(), folder.path()),
+            worker,
+            compiler: Compiler::new(&template.toolchain, folder.path()),
+            kept: Variables::new(),
+            items: BTreeMap::new(),
+            cells: 0,
+            peak_memory: None,
+            template: template.clone(),
+            options: options.clone(),
+            folder,
+        })
     }
 
     fn run(&mut self, code: &str, host: &mut dyn Host) -> Result<Outcome> {
         self.cells += 1;
+        self.reins.begin();
         let cell = match Cell::parse(code) {
             Ok(cell) => cell,
             Err((_, text)) => return self.refuse_unparsed(&text),
@@ -68,28 +85,39 @@ impl EvcxrSession {
         if cell.is_empty() {
             return Ok(Outcome::Done);
         }
-        let made = match self.judge(&cell)? {
-            Judgement::Sound(made) => made,
-            Judgement::Wrong(diagnostics) => return Ok(Outcome::CompileErrors(diagnostics)),
-        };
-        self.drop_outdated(&cell, host);
-        self.run_cell(&cell, made, host)
+        let definitions = cell.definitions();
+        let outdated = self.outdated(&definitions);
+        let mut judgement = None;
+        if !outdated.is_empty() || !cfg!(unix) {
+            // Nothing may be lost for a cell that does not compile.
+            judgement = Some(self.judge(&cell)?);
+            if let Some(Judgement::Wrong(diagnostics)) = judgement {
+                return Ok(Outcome::CompileErrors(diagnostics));
+            }
+            self.drop_outdated(&outdated, host);
+        }
+        let outcome = self.run_cell(&cell, judgement, host)?;
+        if !matches!(outcome, Outcome::CompileErrors(_)) {
+            self.items.extend(definitions);
+        }
+        Ok(outcome)
     }
 
-    /// Drops variables whose type may not be what it was.
+    /// Variables whose type may not be what it was.
     ///
     /// Every cell compiles all items anew, and the compiler takes a type of the same name for the same type, whatever its
     /// fields are now. So where a cell defines a name anew, and differently, nothing of a type of the notebook's own stays.
-    fn drop_outdated(&mut self, cell: &Cell, host: &mut dyn Host) {
-        let definitions = cell.definitions();
+    fn outdated(&self, definitions: &[(String, String)]) -> Vec<String> {
         let changed = definitions.iter().any(|(name, text)| self.items.get(name).is_some_and(|before| before != text));
-        self.items.extend(definitions);
-        if !changed {
-            return;
-        }
-        let own = |variable: &Variable| words(&variable.type_name).iter().any(|word| self.items.contains_key(word));
-        let outdated: Vec<String> =
-            self.kept.iter().filter(|(_, variable)| own(variable)).map(|(name, _)| name.clone()).collect();
+        let is_new = |word: &String| definitions.iter().any(|(name, _)| name == word);
+        let own = |variable: &Variable| {
+            words(&variable.type_name).iter().any(|word| self.items.contains_key(word) || is_new(word))
+        };
+        let outdated = self.kept.iter().filter(|(_, variable)| changed && own(variable));
+        outdated.map(|(name, _)| name.clone()).collect()
+    }
+
+    fn drop_outdated(&mut self, outdated: &[String], host: &mut dyn Host) {
         if !outdated.is_empty() {
             let names = outdated.join("`, `");
             host.send(Output::Stdout(format!("`{names}` went: a type of the notebook's own has been defined anew.\n")));
@@ -97,7 +125,7 @@ impl EvcxrSession {
         }
     }
 
-    /// Only a cell that binds variables needs to be judged first; for the others, building them is judgement enough.
+    /// Only a cell that binds variables needs to be judged; for the others, building them is judgement enough.
     fn judge(&self, cell: &Cell) -> Result<Judgement> {
         if cell.bound.is_empty() {
             Ok(Judgement::Sound(Variables::new()))
@@ -106,29 +134,75 @@ impl EvcxrSession {
         }
     }
 
-    fn run_cell(&mut self, cell: &Cell, made: Variables, host: &mut dyn Host) -> Result<Outcome> {
+    fn run_cell(&mut self, cell: &Cell, judged: Option<Judgement>, host: &mut dyn Host) -> Result<Outcome> {
         let mut moved = Moved::default();
+        let mut judged = judged.map(Ok);
         for _ in 0..RETRIES {
-            let end = self.execute(cell.wrapped(self.cells, &self.kept, &moved), true, host)?;
-            if let Finished::Refused(refusals) = &end.finished {
-                if note_moved(refusals, cell.keeping_lines(), &mut moved) {
-                    continue;
-                }
-                let own = self.compiler.check(cell, &self.kept)?;
-                let diagnostics = match borrowed(refusals) {
-                    _ if !own.is_empty() => own,
-                    Some(borrowed) => vec![borrowed],
-                    None => refusals.iter().map(as_evcxr_says).collect(),
-                };
-                return Ok(Outcome::CompileErrors(diagnostics));
+            self.request(cell.wrapped(self.cells, &self.kept, &moved))?;
+            // While evcxr builds the cell. It waits for the judgement before it runs.
+            let judgement = judged.take().unwrap_or_else(|| self.judge(cell));
+            let wanted = matches!(judgement, Ok(Judgement::Sound(_)));
+            if !wanted {
+                self.reins.stop_compiling();
             }
-            let outcome = outcome(end);
-            self.keep(made, &moved, &outcome);
-            return Ok(outcome);
+            let end = self.follow(Some(wanted), host)?;
+            if let Some(interrupted) = self.interrupted_before_it_ran(&end) {
+                return Ok(interrupted);
+            }
+            let made = match judgement? {
+                Judgement::Sound(made) => made,
+                Judgement::Wrong(diagnostics) => return Ok(Outcome::CompileErrors(diagnostics)),
+            };
+            let Finished::Refused(refusals) = &end.finished else {
+                return Ok(self.conclude(end, made, &moved));
+            };
+            if !note_moved(refusals, cell.keeping_lines(), &mut moved) {
+                return self.explain(cell, refusals);
+            }
+            judged = Some(Ok(Judgement::Sound(made)));
         }
         Ok(Outcome::Failed(Report::new(
             "the variables that this cell uses up could not be told: split it into smaller cells",
         )))
+    }
+
+    /// What the compiler has against a cell, in the cell's own words.
+    fn explain(&self, cell: &Cell, refusals: &[Refusal]) -> Result<Outcome> {
+        let own = self.compiler.check(cell, &self.kept)?;
+        Ok(Outcome::CompileErrors(match borrowed(refusals) {
+            _ if !own.is_empty() => own,
+            Some(borrowed) => vec![borrowed],
+            None => refusals.iter().map(as_evcxr_says).collect(),
+        }))
+    }
+
+    /// Where a cell was interrupted while it was being compiled.
+    fn interrupted_before_it_ran(&self, end: &End) -> Option<Outcome> {
+        let failed = matches!(end.finished, Finished::Failed(_) | Finished::Refused(_));
+        let report = Report::new("it was still being compiled: nothing of it has run, and all variables are there");
+        (failed && self.reins.is_interrupted()).then_some(Outcome::Interrupted(report))
+    }
+
+    /// How a cell ended that ran, and what it leaves.
+    fn conclude(&mut self, end: End, made: Variables, moved: &Moved) -> Outcome {
+        let lost = self.kept.keys().cloned().collect::<Vec<_>>().join("`, `");
+        let outcome = outcome(end);
+        self.keep(made, moved, &outcome);
+        if !self.reins.is_interrupted() {
+            return outcome;
+        }
+        Outcome::Interrupted(match outcome {
+            Outcome::Died(_) if lost.is_empty() => {
+                Report::new(format!("it did not stop within {} s, so its process was ended", GRACE.as_secs()))
+            }
+            Outcome::Died(_) => Report::new(format!(
+                "it did not stop within {} s, so its process was ended: `{lost}` is gone. What the cells have defined \
+                 is still there",
+                GRACE.as_secs()
+            )),
+            Outcome::Panicked(report) | Outcome::ReturnedError(report) => report,
+            _ => Report::new("it stopped early, with what it had reached: all variables are there"),
+        })
     }
 
     /// Which variables there are after a cell.
@@ -168,11 +242,15 @@ impl EvcxrSession {
                 }
                 None => command.clone(),
             };
-            let end = self.execute(execute, false, host)?;
+            self.request(execute)?;
+            let end = self.follow(None, host)?;
+            if let Some(interrupted) = self.interrupted_before_it_ran(&end) {
+                return Ok(Some(interrupted));
+            }
             match end.finished {
                 Finished::Returned { .. } => {}
                 Finished::Refused(refusals) => {
-                    return Ok(Some(Outcome::CompileErrors(refusals.iter().map(as_evcxr_says).collect())));
+                    return Ok(Some(Outcome::CompileErrors(refusals.iter().map(as_cargo_says).collect())));
                 }
                 Finished::Died(message) => return Ok(Some(Outcome::Died(Report::new(message)))),
                 Finished::Failed(message) => return Ok(Some(Outcome::Failed(Report::new(message)))),
@@ -189,28 +267,18 @@ impl EvcxrSession {
         Ok(Outcome::Failed(Report::new("the cell's syntax is newer than the parser that this kernel uses")))
     }
 
-    /// Has evcxr run `code` and passes on what it says. A `marked` code tells its end itself.
-    fn execute(&mut self, code: String, marked: bool, host: &mut dyn Host) -> Result<End> {
-        self.worker.request(code)?;
-        let mut end = End { finished: Finished::Failed(String::new()), marked: None, stderr: String::new() };
-        let (mut waiting, mut stderr_open) = (true, marked);
-        // evcxr may have finished before its process's last lines are here.
-        while waiting || stderr_open || (marked && end.marked.is_none()) {
-            let patience = if waiting { None } else { Some(LAG) };
-            match self.worker.event(patience)? {
-                None => break,
-                Some(Event::Finished(finished)) => {
-                    waiting = false;
-                    end.finished = finished;
-                    if !matches!(end.finished, Finished::Returned { .. }) {
-                        // Code that did not run, or whose process has died, tells no end.
-                        self.drain(&mut end, host);
-                        break;
-                    }
-                }
-                Some(event) => stderr_open &= !self.pass_on(event, &mut end, host),
-            }
-        }
+    fn request(&self, code: String) -> Result<()> {
+        self.reins.compiling();
+        self.worker.request(code)
+    }
+
+    /// Passes on what is said until what was requested has ended. A cell tells its end itself, and waits before it runs
+    /// until it hears whether it is `wanted`; evcxr's own commands (none) do neither.
+    fn follow(&mut self, wanted: Option<bool>, host: &mut dyn Host) -> Result<End> {
+        let mut end = End::default();
+        let followed = self.events(wanted, &mut end, host);
+        self.reins.idle();
+        followed?;
         if let Finished::Returned { media, source } = &mut end.finished {
             self.compiler.remember_items(source);
             if !media.is_empty() {
@@ -221,41 +289,73 @@ impl EvcxrSession {
         Ok(end)
     }
 
-    /// Passes on what has been said already.
-    fn drain(&self, end: &mut End, host: &mut dyn Host) {
-        while let Ok(Some(event)) = self.worker.event(Some(DRAIN)) {
-            self.pass_on(event, end, host);
+    fn events(&mut self, wanted: Option<bool>, end: &mut End, host: &mut dyn Host) -> Result<()> {
+        let mut finished = false;
+        while !(finished && end.is_whole(wanted)) {
+            let patience = match finished {
+                false => LOOK,
+                true if matches!(end.finished, Finished::Returned { .. } | Finished::Died(_)) && end.began => LAG,
+                true => DRAIN,
+            };
+            match self.worker.event(patience)? {
+                None if finished => break,
+                None => self.look_for_input(end, host),
+                Some(Event::Finished(how)) => {
+                    finished = true;
+                    end.finished = how;
+                }
+                Some(Event::Closed(name)) => end.closed(name),
+                Some(Event::Stopped(message)) => {
+                    end.finished = Finished::Failed(self.start_anew(&message)?);
+                    break;
+                }
+                Some(Event::Said(name, said)) => self.pass_on(name, said, wanted, end, host),
+            }
+        }
+        Ok(())
+    }
+
+    fn pass_on(&self, name: StreamName, said: Said, wanted: Option<bool>, end: &mut End, host: &mut dyn Host) {
+        match (name, said) {
+            (StreamName::Output, Said::Text(text)) => host.send(Output::Stdout(text)),
+            (StreamName::Errors, Said::Text(text)) => {
+                end.stderr += &text;
+                host.send(Output::Stderr(text));
+            }
+            (_, Said::Content(media)) => host.send(Output::Result { media }),
+            (StreamName::Errors, Said::Message(_)) => end.errors_ended = true,
+            (StreamName::Output, Said::Message(Line::Began { cell })) if cell == self.cells => {
+                end.began = true;
+                self.reins.running();
+                self.worker.answer(if wanted == Some(true) { "go" } else { "no" });
+            }
+            (StreamName::Output, Said::Message(Line::Ask { prompt, secret })) => {
+                let answer = host.input(&prompt, secret);
+                self.worker.answer(&serde_json::json!(answer).to_string());
+            }
+            (StreamName::Output, Said::Message(message)) => take_message(message, self.cells, end, host),
         }
     }
 
-    /// Passes on one line; whether it was the end mark on standard error.
-    fn pass_on(&self, event: Event, end: &mut End, host: &mut dyn Host) -> bool {
-        match event {
-            Event::Stderr(line) => match Line::decode(&line) {
-                Some((before, _)) => {
-                    if !before.is_empty() {
-                        host.send(Output::Stderr(before.to_owned()));
-                    }
-                    return true;
-                }
-                None => {
-                    end.stderr += &line;
-                    end.stderr.push('\n');
-                    host.send(Output::Stderr(line + "\n"));
-                }
-            },
-            Event::Stdout(line) => match Line::decode(&line) {
-                Some((before, message)) => {
-                    if !before.is_empty() {
-                        host.send(Output::Stdout(before.to_owned()));
-                    }
-                    take_message(message, self.cells, end, host);
-                }
-                None => host.send(Output::Stdout(line + "\n")),
-            },
-            Event::Finished(_) => {}
+    /// A cell that reads its standard input waits for the person at the notebook.
+    fn look_for_input(&self, end: &End, host: &mut dyn Host) {
+        if end.began && reads_input(self.worker.process()) {
+            self.worker.feed(host.input("", false).as_deref());
         }
-        false
+    }
+
+    /// Starts evcxr again after it has panicked; what to tell the person.
+    fn start_anew(&mut self, message: &str) -> Result<String> {
+        let SessionOptions { runtime, directory, environment } = &self.options;
+        self.worker = Worker::start(&self.template, &self.folder, runtime, directory, environment)?;
+        self.reins.replace_child(self.worker.child());
+        self.compiler = Compiler::new(&self.template.toolchain, self.folder.path());
+        self.kept.clear();
+        self.items.clear();
+        Ok(format!(
+            "evcxr itself has panicked: {message}. It has been started anew; all variables, imports and definitions \
+             are gone: run the cells from the top"
+        ))
     }
 
     fn note_memory(&mut self) {
@@ -272,12 +372,7 @@ impl Session for EvcxrSession {
     }
 
     fn control(&self) -> Arc<dyn Control> {
-        struct Nothing;
-        impl Control for Nothing {
-            fn interrupt(&self) {}
-            fn kill(&self) {}
-        }
-        Arc::new(Nothing)
+        Arc::new(Rein(Arc::clone(&self.reins)))
     }
 
     fn completeness(&self, _: &str) -> Completeness {
@@ -297,42 +392,93 @@ impl Session for EvcxrSession {
     }
 }
 
+/// Whether a thread of the process waits for its standard input. Only Linux tells.
+fn reads_input(process: u32) -> bool {
+    let read = if cfg!(target_arch = "x86_64") { "0 0x0 " } else { "63 0x0 " };
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    let mut calls = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("syscall")).ok());
+    calls.any(|call| call.starts_with(read))
+}
+
 /// What became of one piece of code.
 struct End {
     finished: Finished,
+    /// Whether the cell's own code was reached.
+    began: bool,
     /// How the helper crate says that the cell ended.
     marked: Option<Outcome>,
+    /// Whether all that the cell wrote to standard error is here.
+    errors_ended: bool,
+    output_closed: bool,
+    errors_closed: bool,
     stderr: String,
+}
+
+impl Default for End {
+    fn default() -> Self {
+        Self {
+            finished: Finished::Failed(String::new()),
+            began: false,
+            marked: None,
+            errors_ended: false,
+            output_closed: false,
+            errors_closed: false,
+            stderr: String::new(),
+        }
+    }
+}
+
+impl End {
+    fn closed(&mut self, name: StreamName) {
+        match name {
+            StreamName::Output => self.output_closed = true,
+            StreamName::Errors => self.errors_closed = true,
+        }
+    }
+
+    /// Whether nothing more is to come, now that evcxr has finished.
+    fn is_whole(&self, wanted: Option<bool>) -> bool {
+        match self.finished {
+            Finished::Returned { .. } => wanted != Some(true) || (self.marked.is_some() && self.errors_ended),
+            Finished::Died(_) => self.output_closed && self.errors_closed,
+            // Nothing of it has run; what earlier cells' threads print may be on its way.
+            _ => false,
+        }
+    }
 }
 
 fn take_message(message: Line, cell: u64, end: &mut End, host: &mut dyn Host) {
     match message {
-        Line::Began { .. } => {}
         Line::Done { cell: number } if number == cell => end.marked = Some(Outcome::Done),
-        Line::ReturnedError { cell: number, message } if number == cell => {
-            end.marked = Some(Outcome::ReturnedError(Report::new(message)));
+        Line::ReturnedError { cell: number, message, line } if number == cell => {
+            end.marked = Some(Outcome::ReturnedError(report(message, line)));
         }
         Line::Panicked { cell: number, message, line } if number == cell => {
-            let line = line.and_then(|line| usize::try_from(line).ok());
-            end.marked = Some(Outcome::Panicked(Report { message, line, detail: String::new() }));
+            end.marked = Some(Outcome::Panicked(report(message, line)));
         }
         // Another cell's number: printed by the cell itself, or by a thread that an earlier one left running.
-        Line::Done { .. } | Line::ReturnedError { .. } | Line::Panicked { .. } => {}
+        Line::Began { .. } | Line::Done { .. } | Line::ReturnedError { .. } | Line::Panicked { .. } => {}
         Line::Progress { task, what, done, total, unit, finished } => {
             host.send(Output::Progress { task, what, done, total, unit, finished });
         }
         Line::Display { media, id } => host.send(Output::Display { media, id }),
+        Line::Result { media } => host.send(Output::Result { media }),
+        Line::Clear { wait } => host.send(Output::Clear { wait }),
         Line::Report { about, facts } => host.send(Output::Report { about, facts }),
+        // Asked where the answer is waited for.
+        Line::Ask { .. } => {}
     }
+}
+
+fn report(message: String, line: Option<u32>) -> Report {
+    Report { message, line: line.and_then(|line| usize::try_from(line).ok()), detail: String::new() }
 }
 
 fn outcome(end: End) -> Outcome {
     match end.finished {
         Finished::Returned { source, .. } => match end.marked {
-            Some(Outcome::Panicked(report)) => {
-                let line = report.line.and_then(|line| line_in_cell(&source, line));
-                Outcome::Panicked(Report { line, ..report })
-            }
+            Some(Outcome::Panicked(report)) => Outcome::Panicked(in_cell(report, &source)),
+            Some(Outcome::ReturnedError(report)) => Outcome::ReturnedError(in_cell(report, &source)),
             Some(outcome) => outcome,
             None => Outcome::Failed(Report::new("the cell returned without saying how it ended")),
         },
@@ -340,6 +486,10 @@ fn outcome(end: End) -> Outcome {
         Finished::Failed(message) => Outcome::Failed(Report::new(message)),
         Finished::Refused(refusals) => Outcome::CompileErrors(refusals.iter().map(as_evcxr_says).collect()),
     }
+}
+
+fn in_cell(report: Report, source: &str) -> Report {
+    Report { line: report.line.and_then(|line| line_in_cell(source, line)), ..report }
 }
 
 /// The line of the cell for a line of the source that evcxr made of it.
@@ -356,6 +506,13 @@ fn as_evcxr_says(refusal: &Refusal) -> Diagnostic {
         column: None,
         rendered: refusal.rendered.clone(),
     }
+}
+
+/// What cargo has against a dependency: its error, without what it did before.
+fn as_cargo_says(refusal: &Refusal) -> Diagnostic {
+    let error = refusal.message.find("error:").map_or(refusal.message.as_str(), |start| &refusal.message[start..]);
+    let message = error.trim_start_matches("error:").trim().to_owned();
+    Diagnostic { rendered: error.to_owned(), message, ..as_evcxr_says(refusal) }
 }
 
 /// What to say where evcxr's own part of the code is refused because a variable cannot outlive the cell.

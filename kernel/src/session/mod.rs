@@ -1,9 +1,13 @@
 //! A session: cells run one after another, and what each says and how it ends comes out as it happens.
 
 mod cell;
+#[cfg(unix)]
+mod channel;
 mod compiler;
 mod diagnostics;
 mod evcxr_session;
+mod reins;
+mod said;
 mod worker;
 
 pub use evcxr_session::{EvcxrSession, SessionOptions};

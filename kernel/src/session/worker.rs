@@ -1,10 +1,14 @@
 //! The thread that owns evcxr. What it answers and what the cells print arrive in one queue, in order.
 
+#[cfg(unix)]
+use super::channel::{self, Channel};
+use super::said::{Said, Stream};
 use crate::build::{EVCXR_CONFIG, SessionFolder, Template, cache_folder};
 use crate::tools::with_the_users_environment;
 use anyhow::{Context, Result, bail};
 use evcxr::{CommandContext, Error, EvalContext};
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -14,12 +18,23 @@ use std::time::Duration;
 /// What comes from the worker.
 #[derive(Debug)]
 pub enum Event {
-    /// A line that the cells' process printed, without its newline.
-    Stdout(String),
-    /// A line on its standard error.
-    Stderr(String),
+    /// The cells' process has written something.
+    Said(StreamName, Said),
+    /// A stream of its own is at its end: it has died.
+    Closed(StreamName),
     /// evcxr has carried out what it was asked for.
     Finished(Finished),
+    /// evcxr itself has panicked, and does nothing any more.
+    Stopped(String),
+}
+
+/// One of the streams of the cells' process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamName {
+    /// Standard output.
+    Output,
+    /// Standard error.
+    Errors,
 }
 
 /// How evcxr fared with one piece of code.
@@ -49,6 +64,8 @@ pub struct Worker {
     requests: Sender<String>,
     events: Receiver<Event>,
     child: Arc<Mutex<Child>>,
+    #[cfg(unix)]
+    channel: Channel,
 }
 
 /// evcxr reads its settings from the current folder, of which a process has one only.
@@ -69,22 +86,36 @@ impl Worker {
         let (requests, requested) = channel();
         let (sender, events) = channel();
         let (ready, started) = channel();
-        let command = runtime_command(template, folder, runtime, directory, environment);
+        #[allow(unused_mut)]
+        let mut command = runtime_command(template, folder, runtime, directory, environment);
+        #[cfg(unix)]
+        let channel = Channel::open(&sender)?;
+        #[cfg(unix)]
+        command.env(channel::FOLDER, channel.folder());
         let folder = folder.path().to_path_buf();
         std::thread::Builder::new().name("evcxr".into()).spawn(move || {
             match open(&folder, command) {
                 Ok((context, outputs)) => {
-                    forward(outputs.stdout, sender.clone(), Event::Stdout);
-                    forward(outputs.stderr, sender.clone(), Event::Stderr);
+                    forward(outputs.stdout, sender.clone(), StreamName::Output);
+                    forward(outputs.stderr, sender.clone(), StreamName::Errors);
                     // Fails only where nobody waits any more.
                     let _ = ready.send(Ok(context.process_handle()));
-                    serve(context, &requested, &sender);
+                    let served = catch_unwind(AssertUnwindSafe(|| serve(context, &requested, &sender)));
+                    if let Err(panic) = served {
+                        let _ = sender.send(Event::Stopped(panic_message(panic.as_ref())));
+                    }
                 }
                 Err(error) => drop(ready.send(Err(error))),
             }
         })?;
         let child = started.recv().context("evcxr panicked while starting")??;
-        Ok(Self { requests, events, child })
+        Ok(Self {
+            requests,
+            events,
+            child,
+            #[cfg(unix)]
+            channel,
+        })
     }
 
     /// Asks for `code` to be compiled and run; its events follow.
@@ -99,16 +130,33 @@ impl Worker {
     ///
     /// # Errors
     /// Where the thread has died.
-    pub fn event(&self, patience: Option<Duration>) -> Result<Option<Event>> {
-        let received = match patience {
-            None => self.events.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            Some(patience) => self.events.recv_timeout(patience),
-        };
-        match received {
+    pub fn event(&self, patience: Duration) -> Result<Option<Event>> {
+        match self.events.recv_timeout(patience) {
             Ok(event) => Ok(Some(event)),
             Err(RecvTimeoutError::Timeout) => Ok(None),
             Err(RecvTimeoutError::Disconnected) => bail!("evcxr has stopped: start the notebook again"),
         }
+    }
+
+    /// Answers what the cells' process waits for.
+    pub fn answer(&self, line: &str) {
+        #[cfg(unix)]
+        self.channel.answer(line);
+        #[cfg(not(unix))]
+        let _ = line;
+    }
+
+    /// Gives the cell a line to read on its standard input; where there is none, its input is at its end.
+    pub fn feed(&self, line: Option<&str>) {
+        #[cfg(unix)]
+        self.channel.feed(line);
+        #[cfg(not(unix))]
+        let _ = line;
+    }
+
+    /// The cells' process.
+    pub fn child(&self) -> Arc<Mutex<Child>> {
+        Arc::clone(&self.child)
     }
 
     /// The number of the cells' process.
@@ -164,12 +212,24 @@ fn runtime_command(
     command
 }
 
-fn forward(
-    lines: impl IntoIterator<Item = String> + Send + 'static,
-    sender: Sender<Event>,
-    event: impl Fn(String) -> Event + Send + 'static,
-) {
-    std::thread::spawn(move || lines.into_iter().map(event).try_for_each(|event| sender.send(event)));
+/// Passes on the lines that evcxr does not understand.
+fn forward(lines: impl IntoIterator<Item = String> + Send + 'static, sender: Sender<Event>, name: StreamName) {
+    std::thread::spawn(move || {
+        let mut stream = Stream::default();
+        for line in lines {
+            // With streams of its own, a cell puts an empty line before evcxr's.
+            if line.is_empty() && cfg!(unix) {
+                continue;
+            }
+            // Nobody listens any more: the session is over.
+            stream.take(format!("{line}\n").as_bytes(), &mut |said| drop(sender.send(Event::Said(name, said))));
+        }
+    });
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it did not say why".to_owned())
 }
 
 fn serve(mut context: CommandContext, requests: &Receiver<String>, sender: &Sender<Event>) {

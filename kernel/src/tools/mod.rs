@@ -22,6 +22,9 @@ pub const REAL_RUSTC: &str = "CANDLEWICK_REAL_RUSTC";
 /// The path as the user has it.
 pub const REAL_PATH: &str = "CANDLEWICK_REAL_PATH";
 
+/// Where this file is in a session's folder, nothing is compiled: the cell is not wanted any more.
+pub const REFUSED: &str = "refused";
+
 /// The file of a session's folder that names the process which compiles, or did last.
 pub const COMPILING: &str = "compiling.pid";
 

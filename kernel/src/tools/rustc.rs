@@ -1,6 +1,6 @@
 //! The compiler's command for a cell: recorded when cargo gives it, and given again without cargo.
 
-use super::{COMPILING, REAL_CARGO, become_command, end_with_parent, real_tool};
+use super::{COMPILING, REAL_CARGO, REFUSED, become_command, end_with_parent, real_tool};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -104,6 +104,9 @@ pub fn build(arguments: &[OsString]) -> Result<ExitCode> {
     end_with_parent();
     // Where it cannot be written, an interrupt has to wait for the compiler.
     let _ = std::fs::write(COMPILING, std::process::id().to_string());
+    if Path::new(REFUSED).exists() {
+        return Ok(ExitCode::FAILURE);
+    }
     if let Some(recorded) = Recorded::fitting()
         && let Some(announcement) = recorded.announcement()
     {

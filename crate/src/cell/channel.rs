@@ -1,0 +1,104 @@
+//! How a cell's process and the kernel are connected: while a cell runs, its standard streams lead straight to the kernel.
+//!
+//! evcxr reads its process's output by lines, and waits for one of its own: a `print!` without newline before that one
+//! makes it wait for ever. So a cell gets three sockets of the kernel's in the place of the three streams, and evcxr's
+//! come back when it ends. What the cell has printed is the kernel's even if its process dies the next moment.
+
+#[cfg(unix)]
+pub use unix::{ask, enter, leave, wanted};
+
+#[cfg(unix)]
+mod unix {
+    use crate::notebook::{lines::Line, send};
+    use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
+    use std::io::{BufRead, BufReader, Write};
+    use std::os::fd::{AsFd, OwnedFd};
+    use std::os::unix::net::UnixStream;
+    use std::path::{Path, PathBuf};
+    use std::sync::{Mutex, OnceLock, PoisonError};
+
+    /// Names the folder of the kernel's sockets.
+    const FOLDER: &str = "CANDLEWICK_SOCKETS";
+
+    struct Channel {
+        folder: PathBuf,
+        output: UnixStream,
+        /// What the kernel says on the socket to which the cell prints.
+        answers: Mutex<BufReader<UnixStream>>,
+        evcxrs_input: OwnedFd,
+        evcxrs_output: OwnedFd,
+    }
+
+    static CHANNEL: OnceLock<Option<Channel>> = OnceLock::new();
+
+    fn open(folder: &Path) -> std::io::Result<Channel> {
+        let connect = |name: &str| UnixStream::connect(folder.join(name));
+        let (output, errors) = (connect("out")?, connect("err")?);
+        let answers = Mutex::new(BufReader::new(output.try_clone()?));
+        let evcxrs_input = std::io::stdin().as_fd().try_clone_to_owned()?;
+        let evcxrs_output = std::io::stdout().as_fd().try_clone_to_owned()?;
+        // evcxr has no use for standard error: it stays the kernel's for good.
+        dup2_stderr(&errors)?;
+        Ok(Channel { folder: folder.to_path_buf(), output, answers, evcxrs_input, evcxrs_output })
+    }
+
+    fn channel() -> Option<&'static Channel> {
+        let open = || open(Path::new(&std::env::var_os(FOLDER)?)).ok();
+        CHANNEL.get_or_init(open).as_ref()
+    }
+
+    /// A cell begins: its streams lead to the kernel.
+    pub fn enter() {
+        if let Some(channel) = channel() {
+            // What an earlier cell's threads have printed since goes where it would have gone.
+            let _ = std::io::stdout().flush();
+            let _ = dup2_stdout(&channel.output);
+            // A new one each time: the kernel ends one where nobody answers.
+            let _ = UnixStream::connect(channel.folder.join("in")).and_then(|input| Ok(dup2_stdin(&input)?));
+        }
+    }
+
+    /// A cell has ended: evcxr gets its streams back, at the beginning of a line.
+    pub fn leave() {
+        if let Some(channel) = channel() {
+            let _ = std::io::stdout().flush();
+            let _ = dup2_stdin(&channel.evcxrs_input).and_then(|()| dup2_stdout(&channel.evcxrs_output));
+            let _ = std::io::stdout().write_all(b"\n").and_then(|()| std::io::stdout().flush());
+        }
+    }
+
+    /// Whether the kernel wants the cell to run: while it was being built, the kernel has looked at it, too.
+    pub fn wanted() -> bool {
+        channel().is_none_or(|channel| answer(channel).as_deref() == Some("go"))
+    }
+
+    /// Asks the person at the notebook for a line of text.
+    pub fn ask(prompt: &str, secret: bool) -> Option<String> {
+        let channel = channel()?;
+        send(&Line::Ask { prompt: prompt.to_owned(), secret });
+        serde_json::from_str(&answer(channel)?).ok()
+    }
+
+    fn answer(channel: &Channel) -> Option<String> {
+        let mut line = String::new();
+        let mut answers = channel.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = answers.read_line(&mut line).ok()?;
+        (read > 0).then(|| line.trim_end_matches('\n').to_owned())
+    }
+}
+
+#[cfg(not(unix))]
+pub use elsewhere::{ask, enter, leave, wanted};
+
+/// Elsewhere evcxr's own streams must do, by whole lines.
+#[cfg(not(unix))]
+mod elsewhere {
+    pub fn enter() {}
+    pub fn leave() {}
+    pub fn wanted() -> bool {
+        true
+    }
+    pub fn ask(_: &str, _: bool) -> Option<String> {
+        None
+    }
+}

@@ -1,0 +1,167 @@
+//! What the candlewick kernel wraps around each cell: variables that outlive it, and a true account of how it ended.
+//!
+//! Nobody calls this by hand. Variables are kept here, in the helper crate's one dylib, so that all cells share them.
+
+mod channel;
+mod kept;
+
+pub use kept::{Kept, check, put, put_back, take, type_of};
+
+pub(crate) use channel::ask;
+
+use crate::notebook::{lines::Line, send};
+use std::cell::Cell;
+use std::fmt::Display;
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, Location, PanicHookInfo, catch_unwind};
+use std::sync::{Mutex, Once, PoisonError};
+
+thread_local! {
+    /// Whether this thread is the one that runs the cells.
+    static IN_CELL: Cell<bool> = const { Cell::new(false) };
+    /// Whether the next display is of the value that the cell ends in.
+    static ENDS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The last panic while a cell ran, its message and line. Not per thread: a worker's panic is resumed in the cell's
+/// own thread without a message.
+static PANIC: Mutex<Option<(String, Option<u32>)>> = Mutex::new(None);
+
+/// What ended a cell early.
+///
+/// Anything that can be displayed turns into it, so that `?` works on every kind of error.
+pub struct Failure(Kind);
+
+enum Kind {
+    Returned { message: String, line: Option<u32> },
+    Panicked,
+}
+
+impl<E: Display> From<E> for Failure {
+    #[track_caller]
+    fn from(error: E) -> Self {
+        Self::returned(&error, Location::caller())
+    }
+}
+
+// Generic code is compiled again in every cell that uses it, at some 50 ms a function. So what is generic here only
+// passes on, and the work is done in functions that were compiled once.
+impl Failure {
+    #[inline(never)]
+    fn returned(error: &dyn Display, place: &Location<'_>) -> Self {
+        Self(Kind::Returned { message: error.to_string(), line: cell_line(place) })
+    }
+}
+
+/// Runs one cell and tells the kernel how it ended. `number` is the kernel's own.
+pub fn run(number: u64, cell: impl FnOnce() -> Result<(), Failure>) {
+    run_boxed(number, Box::new(cell));
+}
+
+#[inline(never)]
+fn run_boxed(number: u64, cell: Box<dyn FnOnce() -> Result<(), Failure> + '_>) {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(remember_panics);
+    crate::notebook::listen_for_interrupts();
+    channel::enter();
+    last_panic().take();
+    crate::notebook::resume();
+    send(&Line::Began { cell: number });
+    if channel::wanted() {
+        ENDS.set(false);
+        IN_CELL.set(true);
+        let ended = guard_boxed(cell);
+        IN_CELL.set(false);
+        send(&account(number, ended));
+        // On both channels: the kernel waits for both, so that no late line is taken for the next cell's. Where standard
+        // error is closed, nothing can be late on it.
+        let _ = std::io::stderr().write_all(Line::Done { cell: number }.encode().as_bytes());
+    }
+    channel::leave();
+}
+
+/// Announces that what is shown next is the value that the cell ends in.
+#[inline(never)]
+pub fn ends_in() {
+    ENDS.set(true);
+}
+
+/// Whether what is about to be shown is the value that the cell ends in.
+pub(crate) fn takes_end() -> bool {
+    ENDS.take()
+}
+
+/// How a cell ended, as the kernel is told.
+fn account(cell: u64, ended: Result<(), Failure>) -> Line {
+    match ended {
+        Ok(()) => Line::Done { cell },
+        Err(Failure(Kind::Returned { message, line })) => Line::ReturnedError { cell, message, line },
+        Err(Failure(Kind::Panicked)) => {
+            let (message, line) = last_panic().take().unwrap_or_else(|| ("the cell panicked".to_owned(), None));
+            Line::Panicked { cell, message, line }
+        }
+    }
+}
+
+/// Runs the part of a cell that people wrote; a panic in it becomes a [`Failure`], so that variables can be put back.
+///
+/// # Errors
+/// What the code returned early with, or that it panicked.
+pub fn guard(code: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
+    guard_boxed(Box::new(code))
+}
+
+#[inline(never)]
+fn guard_boxed(code: Box<dyn FnOnce() -> Result<(), Failure> + '_>) -> Result<(), Failure> {
+    catch_unwind(AssertUnwindSafe(code)).unwrap_or(Err(Failure(Kind::Panicked)))
+}
+
+fn last_panic() -> std::sync::MutexGuard<'static, Option<(String, Option<u32>)>> {
+    PANIC.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether this crate was compiled with debug assertions: not in a notebook, whose cells have them all the same.
+pub fn has_debug_assertions() -> bool {
+    cfg!(debug_assertions)
+}
+
+/// Notes message and line of every panic; in other threads than the cell's, the hook that was there speaks as well.
+fn remember_panics() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        *last_panic() = Some((panic_message(info), info.location().and_then(cell_line)));
+        if !IN_CELL.get() {
+            before(info);
+        }
+    }));
+}
+
+fn panic_message(info: &PanicHookInfo) -> String {
+    let payload = info.payload();
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic with a payload that is not text".to_owned())
+}
+
+/// A cell is compiled as `src/lib.rs`, by that relative name; every other crate has a longer path.
+fn cell_line(place: &Location<'_>) -> Option<u32> {
+    (place.file() == "src/lib.rs").then(|| place.line())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_and_an_error_are_failures_and_variables_survive_them() {
+        let panicked = guard(|| panic!("no"));
+        assert!(matches!(panicked, Err(Failure(Kind::Panicked))));
+        let returned = guard(|| {
+            "x".parse::<i32>()?;
+            Ok(())
+        });
+        assert!(
+            matches!(returned, Err(Failure(Kind::Returned { message, .. })) if message == "invalid digit found in string")
+        );
+    }
+}
