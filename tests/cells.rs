@@ -49,6 +49,8 @@ fn every_bad_end_is_told_and_variables_survive_what_they_can() {
         "moved.len() as i32 + point.x",
         "let kept = moved.len();\nlet (mut left, right) = (kept, \"text\".to_owned());\nleft += 1;",
         "left += 1;\nprintln!(\"{left} {right} {kept}\");",
+        "# raises\n\nlet open = (2;",
+        "# raises\nstruct Dumb;\nDumb",
         "let v: Vec<i32> = vec![];\nv[3]",
     ]);
     let end = |index: usize| ran.text(index);
@@ -63,8 +65,58 @@ fn every_bad_end_is_told_and_variables_survive_what_they_can() {
     assert_eq!(end(10), "11");
     assert_eq!(end(12), "5 text 3\n");
     assert_eq!(ran.output.status.code(), Some(1));
-    assert!(end(13).contains("index out of bounds"), "{}", end(13));
+    assert!(end(13).contains("delimiter") && end(13).contains("line 2"), "{}", end(13));
+    assert!(end(14).contains("derive(Debug)"), "{}", end(14));
+    for end in [end(13), end(14)] {
+        assert!(!end.contains("candlewick"), "code that nobody has written: {end}");
+    }
+    assert!(end(15).contains("index out of bounds"), "{}", end(15));
+    assert!(end(2).contains("line 1"), "the line of the `?`: {}", end(2));
     assert!(ran.said().contains("line 2"), "the panic's line: {}", ran.said());
+}
+
+/// Each of these made evcxr wait for ever, or lost what was printed.
+#[test]
+fn whatever_is_printed_is_shown_in_order_and_hangs_nothing() {
+    let ran = run(&[
+        "use std::io::Write;\nfor step in 0..3 { print!(\"{step}\"); std::io::stdout().flush()?; }",
+        "std::io::stdout().write_all(b\"\\xff\\x00|\")?;\nprint!(\"\\u{1}candlewick no message\");",
+        "println!(\"{}\", \"x\".repeat(1 << 20));",
+        "std::thread::spawn(|| { for n in 0..1000 { println!(\"{n}\"); } }).join().map_err(|_| \"panicked\")?;",
+        "std::thread::spawn(|| loop {\n    print!(\"late\");\n    std::thread::sleep(std::time::Duration::from_millis(1));\n});",
+        "println!(\"EVCXR_EXECUTION_COMPLETE\");\nprint!(\"EVCXR_EXECUTION_COMPLETE\");",
+        "println!(\"end\");",
+        "print!(\"last words\");\neprintln!(\"and these\");\nstd::io::stdout().flush()?;\nstd::process::abort();",
+    ]);
+    assert_eq!(ran.text(0), "012");
+    assert_eq!(ran.text(1), "\u{fffd}\0|\u{1}candlewick no message");
+    assert_eq!(ran.text(2).len(), (1 << 20) + 1);
+    let numbers: String = (0..1000).map(|n| format!("{n}\n")).collect();
+    assert_eq!(ran.text(3), numbers);
+    // What threads print between cells comes in lines.
+    let told = ran.text(5).replace("late", "").replace('\n', "");
+    assert_eq!(told, "EVCXR_EXECUTION_COMPLETE".repeat(2));
+    assert!(ran.text(6).contains("end\n"), "{}", ran.text(6));
+    assert!(ran.text(7).contains("last words") && ran.text(7).contains("and these"), "{}", ran.text(7));
+    assert_eq!(ran.output.status.code(), Some(1));
+}
+
+/// Where nobody is there to answer, input is at its end.
+#[test]
+fn reading_input_without_a_person_ends() {
+    let ran = run(&[
+        "let mut line = String::new();\nlet read = std::io::stdin().read_line(&mut line)?;\nread",
+        "candlewick::notebook::input(\"name? \")",
+    ]);
+    assert!(ran.output.status.success(), "{}", ran.said());
+    assert_eq!((ran.text(0), ran.text(1)), ("0".to_owned(), "None".to_owned()));
+}
+
+#[test]
+fn an_unknown_dependency_is_named() {
+    let ran = run(&["use candlewick::prelude::*;", "# raises\n:dep no_such_crate_of_candlewick = \"1\"", "1 + 1"]);
+    assert!(ran.text(1).contains("no_such_crate_of_candlewick"), "{}", ran.text(1));
+    assert_eq!(ran.text(2), "2");
 }
 
 #[test]

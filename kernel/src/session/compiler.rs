@@ -102,7 +102,19 @@ impl Compiler {
     /// Where the compiler cannot be run.
     pub fn check(&self, cell: &Cell, kept: &Variables) -> Result<Vec<Diagnostic>> {
         let written = self.errors(&cell.judged(kept, Judged::AsWritten), &cell.text)?;
-        if written.is_empty() { self.errors(&cell.judged(kept, Judged::Shown), &cell.text) } else { Ok(written) }
+        if !written.is_empty() {
+            return Ok(written);
+        }
+        let mut shown = self.errors(&cell.judged(kept, Judged::Shown), &cell.text)?;
+        let without_debug = |code: &str| matches!(code, "E0277" | "E0599");
+        for diagnostic in shown.iter_mut().filter(|shown| shown.code.as_deref().is_some_and(without_debug)) {
+            // Rust's own text would show code that nobody has written.
+            diagnostic.message = "the value that ends the cell has no `Debug`, so that it cannot be shown: put \
+                                  `#[derive(Debug)]` on its type, or end the cell in `;`"
+                .to_owned();
+            diagnostic.rendered = format!("error: {}\n", diagnostic.message);
+        }
+        Ok(shown)
     }
 
     /// As [`check`](Self::check), for a text that is not Rust.
@@ -110,6 +122,13 @@ impl Compiler {
     /// # Errors
     /// Where the compiler cannot be run.
     pub fn check_text(&self, text: &str, kept: &Variables) -> Result<Vec<Diagnostic>> {
+        // By itself first: a bracket that is not closed would be laid at the door of the function around it.
+        let by_itself = self.errors(&format!("\n{text}"), text)?;
+        let of_words =
+            |error: &Diagnostic| error.message.contains("delimiter") || error.message.contains("unterminated");
+        if by_itself.iter().any(of_words) {
+            return Ok(by_itself);
+        }
         self.errors(&judged_as_it_is(text, kept), text)
     }
 

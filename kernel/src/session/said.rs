@@ -99,6 +99,7 @@ impl Stream {
         let message = std::str::from_utf8(&self.pending[..end]).ok().and_then(Line::decode);
         let Some((_, message)) = message else { return self.give_up(out) };
         self.pending.drain(..=end);
+        self.in_line = false;
         self.flush_content(out);
         out(Said::Message(message));
         true

@@ -69,7 +69,9 @@ pub fn stand_in() -> Option<ExitCode> {
     let has = |word: &str| arguments.iter().any(|argument| argument == word);
     let verb = arguments.first().and_then(|first| first.to_str()).unwrap_or_default();
     let ended = match name.file_stem()?.to_str()? {
-        "cargo" if verb == "metadata" && !has("--no-deps") => return Some(refuse("all packages are not wanted here")),
+        "cargo" if verb == "metadata" && !has("--no-deps") && !is_evcxr() => {
+            return Some(refuse("all packages are not wanted here"));
+        }
         "cargo" if has("build") && has("--message-format=json") && is_session() => rustc::build(&arguments),
         "cargo" => real(REAL_CARGO, &arguments),
         "rustc" if has("--print") && has("sysroot") => {
@@ -86,6 +88,11 @@ pub fn stand_in() -> Option<ExitCode> {
 /// Whether the current folder is one in which cells are built.
 fn is_session() -> bool {
     std::env::current_dir().is_ok_and(|folder| folder.join(EVCXR_CONFIG).is_file())
+}
+
+/// Whether evcxr itself calls, and not its rust-analyzer.
+fn is_evcxr() -> bool {
+    std::env::var_os("EVCXR_CORE_EXTERN").is_some()
 }
 
 fn refuse(why: &str) -> ExitCode {
