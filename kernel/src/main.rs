@@ -12,6 +12,9 @@ fn main() -> ExitCode {
         return code;
     }
     evcxr::runtime_hook();
+    if let Some(code) = session::analyst::serve() {
+        return code;
+    }
     let args = Args::parse();
     let (mut terminal, mut out) = (Terminal::stderr(), std::io::stdout());
     let mut around = Surroundings { open: &mut session::open_session, terminal: &mut terminal, out: &mut out };

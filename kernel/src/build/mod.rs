@@ -10,7 +10,7 @@ mod manifest;
 mod template;
 
 pub use folder::SessionFolder;
-pub use manifest::EVCXR_CONFIG;
+pub use manifest::{EVCXR_CONFIG, evcxr_config};
 pub use template::{BuildStep, Template};
 
 use crate::tools::{REAL_CARGO, REAL_RUSTC};

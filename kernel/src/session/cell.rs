@@ -205,7 +205,7 @@ fn show(mut text: String, shown: Option<Range<usize>>) -> String {
 }
 
 /// Lines that begin with `:` are evcxr's commands.
-fn split_commands(code: &str) -> (Vec<String>, String) {
+pub fn split_commands(code: &str) -> (Vec<String>, String) {
     let mut commands = Vec::new();
     let mut text = String::with_capacity(code.len());
     for line in code.split_inclusive('\n') {

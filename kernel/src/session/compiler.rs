@@ -64,6 +64,12 @@ impl Compiler {
         }
     }
 
+    /// All items of earlier cells, without what only a whole file may begin with.
+    pub fn items_so_far(&self) -> String {
+        let of_a_file = |line: &&str| !line.starts_with("#![");
+        self.items.lines().filter(of_a_file).map(|line| format!("{line}\n")).collect()
+    }
+
     /// Says what types the variables of `cell` have, or what is wrong with it.
     ///
     /// # Errors

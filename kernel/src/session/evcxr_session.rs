@@ -1,11 +1,13 @@
 //! The session over evcxr.
 
-use super::cell::{Cell, Moved, Variable, Variables, words};
+use super::analyst::Analyst;
+use super::cell::{Cell, Moved, Variable, Variables, split_commands, words};
 use super::compiler::{Compiler, Judgement};
+use super::completeness::completeness;
 use super::reins::{GRACE, Rein, Reins};
 use super::said::Said;
 use super::worker::{Event, Finished, Refusal, StreamName, Worker};
-use super::{Completeness, Completions, Control, Diagnostic, Host, Outcome, Output, Report, Session};
+use super::{Completeness, Completion, Completions, Control, Diagnostic, Host, Outcome, Output, Report, Session};
 use crate::build::{SessionFolder, Template};
 use crate::lines::Line;
 use anyhow::Result;
@@ -37,6 +39,7 @@ pub struct EvcxrSession {
     peak_memory: Option<u64>,
     template: Template,
     options: SessionOptions,
+    analyst: Option<Analyst>,
     /// Last, so that it goes when nothing uses it any more.
     folder: SessionFolder,
 }
@@ -47,6 +50,12 @@ const RETRIES: usize = 8;
 const LAG: Duration = Duration::from_secs(2);
 /// How long lines are waited for that may or may not come.
 const DRAIN: Duration = Duration::from_millis(20);
+/// How long a completion may take: a front end waits about a second for it.
+const TAB: Duration = Duration::from_millis(900);
+/// How long an inspection may take: it is asked for on purpose.
+const HOVER: Duration = Duration::from_secs(15);
+/// In a text shorter than this, in bytes, any variable may be meant.
+const SHORT: usize = 4000;
 /// How often a running cell is looked at: whether it waits for input.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -68,6 +77,7 @@ impl EvcxrSession {
             peak_memory: None,
             template: template.clone(),
             options: options.clone(),
+            analyst: None,
             folder,
         })
     }
@@ -358,6 +368,42 @@ impl EvcxrSession {
         ))
     }
 
+    /// The analyst, started where there is none yet; none where it cannot be.
+    fn analyst(&mut self) -> Option<&mut Analyst> {
+        if self.analyst.is_none() {
+            let Template { helper, features, .. } = &self.template;
+            self.analyst = Analyst::start(&self.options.runtime, self.folder.path(), helper, features).ok();
+        }
+        self.analyst.as_mut()
+    }
+
+    /// All that a cell may refer to, as code to stand before it.
+    fn before(&self, code: &str) -> String {
+        let mut before = self.compiler.items_so_far();
+        for (name, variable) in &self.kept {
+            if code.contains(name.as_str()) || code.len() < SHORT {
+                let mutable = if variable.mutable { "mut " } else { "" };
+                before += &format!("let {mutable}{name}: {} = todo!();\n", variable.type_name);
+            }
+        }
+        before
+    }
+
+    /// Completion by the names that are known here, while the analyst is still reading.
+    fn names(&self, code: &str, cursor: usize) -> Completions {
+        let word = word_at(code, cursor);
+        let start = code.get(word.start..cursor).unwrap_or_default();
+        let variables = self.kept.iter().map(|(name, variable)| (name, "variable", variable.type_name.clone()));
+        let items = self.items.keys().map(|name| (name, "type", String::new()));
+        let matches = variables.chain(items).filter(|(name, ..)| !start.is_empty() && name.starts_with(start));
+        let completion = |(name, kind, signature): (&String, &'static str, String)| Completion {
+            text: name.clone(),
+            kind,
+            signature,
+        };
+        Completions { matches: matches.map(completion).collect(), replaces: word.start..cursor }
+    }
+
     fn note_memory(&mut self) {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.worker.process())).unwrap_or_default();
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -375,21 +421,49 @@ impl Session for EvcxrSession {
         Arc::new(Rein(Arc::clone(&self.reins)))
     }
 
-    fn completeness(&self, _: &str) -> Completeness {
-        Completeness::Complete
+    fn completeness(&self, code: &str) -> Completeness {
+        completeness(&split_commands(code).1)
     }
 
-    fn complete(&mut self, _: &str, cursor: usize) -> Completions {
-        Completions { matches: Vec::new(), replaces: cursor..cursor }
+    fn complete(&mut self, code: &str, cursor: usize) -> Completions {
+        let before = self.before(code);
+        let at = before.len() + cursor;
+        let code = format!("{before}{code}");
+        let found = self.analyst().and_then(|analyst| analyst.complete(&code, at, TAB));
+        let inside = |found: &Completions| found.replaces.start >= before.len() && found.replaces.end >= at;
+        match found.filter(inside) {
+            Some(Completions { matches, replaces }) => {
+                Completions { matches, replaces: replaces.start - before.len()..replaces.end - before.len() }
+            }
+            None => self.names(&code[before.len()..], cursor),
+        }
     }
 
-    fn inspect(&mut self, _: &str, _: usize) -> Option<BTreeMap<String, String>> {
-        None
+    fn inspect(&mut self, code: &str, cursor: usize) -> Option<BTreeMap<String, String>> {
+        let word = word_at(code, cursor);
+        if let Some(variable) = self.kept.get(&code[word.clone()]) {
+            let mutable = if variable.mutable { "mut " } else { "" };
+            let text = format!("let {mutable}{}: {}", &code[word], variable.type_name);
+            return Some([("text/plain".to_owned(), text)].into());
+        }
+        let before = self.before(code);
+        let at = before.len() + word.end;
+        self.analyst()?.inspect(&format!("{before}{code}"), at, HOVER)
     }
 
     fn peak_memory(&self) -> Option<u64> {
         self.peak_memory
     }
+}
+
+/// The bytes of the name that stands at `cursor`, or ends there.
+fn word_at(code: &str, cursor: usize) -> std::ops::Range<usize> {
+    let in_name = |c: char| c.is_alphanumeric() || c == '_';
+    let (before, behind) = code.split_at_checked(cursor).unwrap_or((code, ""));
+    let start =
+        before.rfind(|c| !in_name(c)).map_or(0, |at| at + before[at..].chars().next().map_or(0, char::len_utf8));
+    let end = before.len() + behind.find(|c| !in_name(c)).unwrap_or(behind.len());
+    start..end
 }
 
 /// Whether a thread of the process waits for its standard input. Only Linux tells.
@@ -559,5 +633,13 @@ mod tests {
         assert!(note_moved(&[refusal("use of partially moved value: `b.c`", 6)], (5, 6), &mut moved));
         assert!(!note_moved(&[refusal("use of moved value: `b`", 6)], (5, 6), &mut moved), "known already");
         assert!(moved.new.contains("a") && moved.old.contains("b") && moved.old.len() == 1);
+    }
+
+    #[test]
+    fn the_name_at_the_cursor_is_found() {
+        let code = "é.map(t_1)";
+        let name = |cursor| &code[word_at(code, cursor)];
+        assert_eq!((name(0), name(2), name(3), name(5), name(6), name(7)), ("é", "é", "map", "map", "map", "t_1"));
+        assert_eq!((word_at("", 0), word_at("a ", 2), word_at("a", 9)), (0..0, 2..2, 0..1));
     }
 }

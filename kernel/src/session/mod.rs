@@ -1,9 +1,11 @@
 //! A session: cells run one after another, and what each says and how it ends comes out as it happens.
 
+pub mod analyst;
 mod cell;
 #[cfg(unix)]
 mod channel;
 mod compiler;
+mod completeness;
 mod diagnostics;
 mod evcxr_session;
 mod reins;

@@ -69,7 +69,7 @@ pub fn stand_in() -> Option<ExitCode> {
     let has = |word: &str| arguments.iter().any(|argument| argument == word);
     let verb = arguments.first().and_then(|first| first.to_str()).unwrap_or_default();
     let ended = match name.file_stem()?.to_str()? {
-        "cargo" if verb == "metadata" && !has("--no-deps") && !is_evcxr() => {
+        "cargo" if verb == "metadata" && !has("--no-deps") && !is_evcxr() && !is_analyst() => {
             return Some(refuse("all packages are not wanted here"));
         }
         "cargo" if has("build") && has("--message-format=json") && is_session() => rustc::build(&arguments),
@@ -79,6 +79,7 @@ pub fn stand_in() -> Option<ExitCode> {
         }
         "rustc" => real(REAL_RUSTC, &arguments),
         "rustup" if verb == "which" => which(&name, arguments.get(1)?.to_str()?),
+        "rustup" if verb == "component" => return Some(refuse("nothing is downloaded for rust-analyzer")),
         "rustup" => real_rustup(&arguments),
         _ => return None,
     };
@@ -93,6 +94,11 @@ fn is_session() -> bool {
 /// Whether evcxr itself calls, and not its rust-analyzer.
 fn is_evcxr() -> bool {
     std::env::var_os("EVCXR_CORE_EXTERN").is_some()
+}
+
+/// Whether the one who calls is asked about names, and must know all packages.
+fn is_analyst() -> bool {
+    std::env::var_os(crate::session::analyst::ANALYST).is_some()
 }
 
 fn refuse(why: &str) -> ExitCode {

@@ -1,0 +1,184 @@
+//! Completion and inspection by evcxr's rust-analyzer, in a process of its own that starts when it is first asked.
+//!
+//! rust-analyzer reads every package that cells import, for seconds and some hundred megabytes: too much to do before the
+//! first cell, and nothing that a cell should wait for.
+
+use super::{Completion, Completions};
+use crate::build::{EVCXR_CONFIG, evcxr_config};
+use anyhow::{Context, Result, bail};
+use evcxr::{CommandContext, EvalContext};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+/// Makes this program an analyst.
+pub const ANALYST: &str = "CANDLEWICK_ANALYST";
+
+/// What is asked about byte `at` of `code`.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Question {
+    /// What could stand there.
+    Complete {
+        /// The code, with all before it that it needs.
+        code: String,
+        /// The byte.
+        at: usize,
+    },
+    /// What stands there.
+    Inspect {
+        /// The code, with all before it that it needs.
+        code: String,
+        /// The byte.
+        at: usize,
+    },
+}
+
+/// What is answered.
+#[derive(Debug, Serialize, Deserialize)]
+enum Answer {
+    Completions { matches: Vec<(String, String, String)>, start: usize, end: usize },
+    Inspection(BTreeMap<String, String>),
+    Nothing,
+}
+
+/// The process, as the session has it.
+pub struct Analyst {
+    process: Child,
+    questions: ChildStdin,
+    answers: Receiver<Answer>,
+    /// How many answers are still to come to questions for which nobody waits any more.
+    late: usize,
+}
+
+impl Analyst {
+    /// Starts it, in a folder inside the session's.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub fn start(program: &Path, session: &Path, helper: &Path, features: &[String]) -> Result<Self> {
+        let folder = session.join("analyst");
+        std::fs::create_dir_all(&folder)?;
+        std::fs::write(folder.join(EVCXR_CONFIG), evcxr_config(&folder, helper, features))?;
+        std::fs::copy(session.join("Cargo.lock"), folder.join("Cargo.lock"))?;
+        let mut command = Command::new(program);
+        command
+            .current_dir(&folder)
+            .env(ANALYST, "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        let mut process = command.spawn().context("cannot start the analyst")?;
+        let (Some(questions), Some(output)) = (process.stdin.take(), process.stdout.take()) else {
+            bail!("the analyst has no pipes");
+        };
+        let (sender, answers) = channel();
+        std::thread::spawn(move || {
+            let lines = BufReader::new(output).lines().map_while(Result::ok);
+            lines.filter_map(|line| serde_json::from_str(&line).ok()).try_for_each(|answer| sender.send(answer))
+        });
+        Ok(Self { process, questions, answers, late: 0 })
+    }
+
+    /// What could stand there; none where it does not answer in time.
+    pub fn complete(&mut self, code: &str, at: usize, patience: Duration) -> Option<Completions> {
+        match self.ask(&Question::Complete { code: code.to_owned(), at }, patience)? {
+            Answer::Completions { matches, start, end } => {
+                let matches = matches.into_iter().map(|(text, kind, signature)| Completion {
+                    text,
+                    kind: kind_of(&kind),
+                    signature,
+                });
+                Some(Completions { matches: matches.collect(), replaces: start..end })
+            }
+            _ => None,
+        }
+    }
+
+    /// What stands there, in media types; none where it does not answer in time, or knows nothing.
+    pub fn inspect(&mut self, code: &str, at: usize, patience: Duration) -> Option<BTreeMap<String, String>> {
+        match self.ask(&Question::Inspect { code: code.to_owned(), at }, patience)? {
+            Answer::Inspection(media) => Some(media),
+            _ => None,
+        }
+    }
+
+    fn ask(&mut self, question: &Question, patience: Duration) -> Option<Answer> {
+        let line = serde_json::to_string(question).ok()?;
+        writeln!(self.questions, "{line}").and_then(|()| self.questions.flush()).ok()?;
+        loop {
+            let Ok(answer) = self.answers.recv_timeout(patience) else {
+                self.late += 1;
+                return None;
+            };
+            if self.late == 0 {
+                return Some(answer);
+            }
+            self.late -= 1;
+        }
+    }
+}
+
+impl Drop for Analyst {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn kind_of(kind: &str) -> &'static str {
+    const KINDS: [&str; 8] = ["function", "type", "variable", "module", "keyword", "class", "property", "macro"];
+    KINDS.into_iter().find(|known| *known == kind).unwrap_or("text")
+}
+
+/// Is the analyst, where this program was started as one: answers line by line until nobody asks any more.
+pub fn serve() -> Option<ExitCode> {
+    std::env::var_os(ANALYST)?;
+    crate::tools::end_with_parent();
+    Some(match answer_all() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    })
+}
+
+fn answer_all() -> Result<()> {
+    let mut runtime = Command::new(std::env::current_exe()?);
+    runtime.env_remove(ANALYST);
+    let (context, _outputs) =
+        EvalContext::with_subprocess_command(runtime).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let mut context = CommandContext::with_eval_context(context);
+    let mut out = std::io::stdout();
+    for line in std::io::stdin().lock().lines() {
+        let answer = match serde_json::from_str(&line?) {
+            Ok(Question::Complete { code, at }) => complete(&mut context, &code, at),
+            Ok(Question::Inspect { code, at }) => inspect(&mut context, &code, at),
+            Err(_) => Answer::Nothing,
+        };
+        writeln!(out, "{}", serde_json::to_string(&answer)?)?;
+        out.flush()?;
+    }
+    Ok(())
+}
+
+fn complete(context: &mut CommandContext, code: &str, at: usize) -> Answer {
+    match context.completions(code, at) {
+        Ok(found) => {
+            let matches = found.completions.into_iter().map(|one| (one.code, one.kind.to_owned(), one.label));
+            Answer::Completions { matches: matches.collect(), start: found.start_offset, end: found.end_offset }
+        }
+        Err(_) => Answer::Nothing,
+    }
+}
+
+fn inspect(context: &mut CommandContext, code: &str, at: usize) -> Answer {
+    match context.hover_at(code, at) {
+        Ok((text, html)) if !text.starts_with("No documentation found") => {
+            Answer::Inspection([("text/plain".to_owned(), text), ("text/html".to_owned(), html)].into())
+        }
+        _ => Answer::Nothing,
+    }
+}
