@@ -1,10 +1,19 @@
 //! A session for tests that runs no Rust: each line of a cell is one command, and does what it says.
 
-use crate::session::{Diagnostic, Outcome, Output, Report, Session};
+use crate::session::{
+    Completeness, Completion, Completions, Control, Diagnostic, Host, Outcome, Output, Report, Session,
+};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
 
 /// Runs these lines:
 /// - `print TEXT`, `write TEXT` (no newline), `warn TEXT` (standard error);
 /// - `show SVG`, `show-as NAME TEXT` (a named display), `value TEXT` (a result), `html TEXT`;
+/// - `clear`, `clear-later`: the outputs so far go;
+/// - `ask PROMPT`, `ask-secret PROMPT`: prints the answer, or `nobody`;
+/// - `sleep MILLISECONDS`: ends the cell as interrupted where it is; `deaf MILLISECONDS` does not listen;
 /// - `progress DONE/TOTAL`, `report ABOUT JSON`;
 /// - `fail MESSAGE`, `panic MESSAGE`, `return MESSAGE`, `die`, `interrupt`, `lose MESSAGE`: the cell ends so.
 ///
@@ -13,20 +22,95 @@ use crate::session::{Diagnostic, Outcome, Output, Report, Session};
 pub struct Echo {
     /// The cells it was given.
     pub executed: Vec<String>,
+    /// What others have asked for.
+    pub asked: Arc<Asked>,
+}
+
+/// What other threads have asked an [`Echo`] for.
+#[derive(Default)]
+pub struct Asked {
+    stop: Mutex<bool>,
+    changed: Condvar,
+    /// Whether it was killed.
+    pub killed: AtomicBool,
+}
+
+impl Asked {
+    /// Waits; whether that was interrupted.
+    fn sleep(&self, time: Duration) -> bool {
+        let stop = self.stop.lock().unwrap();
+        let (mut stop, _) = self.changed.wait_timeout_while(stop, time, |stop| !*stop).unwrap();
+        std::mem::take(&mut *stop)
+    }
+}
+
+impl Control for Asked {
+    fn interrupt(&self) {
+        *self.stop.lock().unwrap() = true;
+        self.changed.notify_all();
+    }
+
+    fn kill(&self) {
+        self.killed.store(true, Ordering::SeqCst);
+        self.interrupt();
+    }
 }
 
 impl Session for Echo {
-    fn execute(&mut self, code: &str, out: &mut dyn FnMut(Output)) -> Outcome {
+    fn execute(&mut self, code: &str, host: &mut dyn Host) -> Outcome {
         self.executed.push(code.to_owned());
+        *self.asked.stop.lock().unwrap() = false;
         for (i, line) in code.lines().enumerate() {
             let (command, rest) = line.split_once(' ').unwrap_or((line, ""));
-            if let Some(output) = sends(command, rest) {
-                out(output);
-            } else if let Some(outcome) = ends(command, rest, i + 1) {
-                return outcome;
+            match command {
+                "ask" | "ask-secret" => {
+                    let answer = host.input(rest, command == "ask-secret").unwrap_or_else(|| "nobody".to_owned());
+                    host.send(Output::Stdout(format!("{answer}\n")));
+                }
+                "sleep" if self.asked.sleep(Duration::from_millis(rest.parse().unwrap())) => {
+                    return Outcome::Interrupted(Report::new("nothing is lost"));
+                }
+                "deaf" => {
+                    let end = Instant::now() + Duration::from_millis(rest.parse().unwrap());
+                    while Instant::now() < end && !self.asked.killed.load(Ordering::SeqCst) {
+                        std::thread::sleep(Duration::from_millis(5));
+                    }
+                }
+                "sleep" => {}
+                _ => {
+                    if let Some(output) = sends(command, rest) {
+                        host.send(output);
+                    } else if let Some(outcome) = ends(command, rest, i + 1) {
+                        return outcome;
+                    }
+                }
             }
         }
         Outcome::Done
+    }
+
+    fn control(&self) -> Arc<dyn Control> {
+        Arc::clone(&self.asked) as Arc<dyn Control>
+    }
+
+    /// A cell that ends in a backslash wants more; one with a NUL in it is beyond help.
+    fn completeness(&self, code: &str) -> Completeness {
+        match code.trim_end() {
+            code if code.contains('\0') => Completeness::Invalid,
+            code if code.ends_with('\\') => Completeness::Incomplete { indent: "    ".to_owned() },
+            _ => Completeness::Complete,
+        }
+    }
+
+    fn complete(&mut self, code: &str, cursor: usize) -> Completions {
+        let start = code[..cursor].rfind(char::is_whitespace).map_or(0, |space| space + 1);
+        let known = ["print", "progress", "panic"].into_iter().filter(|word| word.starts_with(&code[start..cursor]));
+        let matches = known.map(|word| Completion { text: word.to_owned(), kind: "keyword", signature: String::new() });
+        Completions { matches: matches.collect(), replaces: start..cursor }
+    }
+
+    fn inspect(&mut self, code: &str, _: usize) -> Option<BTreeMap<String, String>> {
+        code.contains("print").then(|| [("text/plain".to_owned(), "prints a text".to_owned())].into())
     }
 
     fn peak_memory(&self) -> Option<u64> {
@@ -49,6 +133,8 @@ fn sends(command: &str, rest: &str) -> Option<Output> {
             Output::Display { media: media("text/plain", text), id: Some(id.to_owned()) }
         }
         "html" => Output::Result { media: media("text/html", rest) },
+        "clear" => Output::Clear { wait: false },
+        "clear-later" => Output::Clear { wait: true },
         "value" => Output::Result { media: media("text/plain", rest) },
         "progress" => {
             let (done, total) = rest.split_once('/')?;
@@ -71,7 +157,7 @@ fn ends(command: &str, rest: &str, line: usize) -> Option<Outcome> {
         "panic" => Outcome::Panicked(report),
         "return" => Outcome::ReturnedError(report),
         "die" => Outcome::Died(Report { message: "signal 6".into(), line: None, detail: String::new() }),
-        "interrupt" => Outcome::Interrupted,
+        "interrupt" => Outcome::Interrupted(Report::default()),
         "lose" => Outcome::Failed(report),
         other => {
             let message = if other == "fail" { rest.to_owned() } else { format!("cannot find `{other}`") };

@@ -29,6 +29,8 @@ impl Outputs {
             Output::Stderr(text) => self.print("stderr", text),
             Output::Display { media, id } => self.display(media, id.as_ref()),
             Output::Result { media } => self.entries.push(Entry::Result { media: media.clone() }),
+            // What the cell shows next comes soon enough: a file does not flicker.
+            Output::Clear { .. } => self.entries.clear(),
             Output::Progress { .. } | Output::Report { .. } => {}
         }
     }
@@ -137,7 +139,7 @@ impl Failure {
             Outcome::Died(report) => {
                 Self::report("died", "the cell's process died, and all variables are lost", report)
             }
-            Outcome::Interrupted => Self::report("interrupted", "the cell was interrupted", &Report::default()),
+            Outcome::Interrupted(report) => Self::report("interrupted", "the cell was interrupted", report),
             Outcome::Failed(report) => Self::report("session", "the session could not run the cell", report),
         })
     }
@@ -256,7 +258,7 @@ mod tests {
             (Outcome::Panicked(report.clone()), "panic", "no such (line 3)"),
             (Outcome::ReturnedError(report.clone()), "error", "no such (line 3)"),
             (Outcome::Died(Report::default()), "died", "the cell's process died, and all variables are lost"),
-            (Outcome::Interrupted, "interrupted", "the cell was interrupted"),
+            (Outcome::Interrupted(Report::default()), "interrupted", "the cell was interrupted"),
             (Outcome::Failed(report), "session", "no such (line 3)"),
             (Outcome::CompileErrors(vec![]), "compile error", "the cell does not compile"),
             (

@@ -94,7 +94,7 @@ pub fn run(notebook: &mut Notebook, session: &mut dyn Session, watch: &mut dyn F
         run.ran = number;
         run.cell_seconds.push(took.as_secs_f64());
         watch(Event::Ends { outcome: &outcome, took, notebook });
-        let lost = matches!(outcome, Outcome::Died(_) | Outcome::Interrupted | Outcome::Failed(_));
+        let lost = matches!(outcome, Outcome::Died(_) | Outcome::Interrupted(_) | Outcome::Failed(_));
         if let Some(failure) = Failure::of(&outcome).filter(|_| lost || !may_fail) {
             let source = first_line(source).to_owned();
             let session_failed = matches!(outcome, Outcome::Failed(_));

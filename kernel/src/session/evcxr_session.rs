@@ -3,12 +3,13 @@
 use super::cell::{Cell, Moved, Variable, Variables, words};
 use super::compiler::{Compiler, Judgement};
 use super::worker::{Event, Finished, Refusal, Worker};
-use super::{Diagnostic, Outcome, Output, Report, Session};
+use super::{Completeness, Completions, Control, Diagnostic, Host, Outcome, Output, Report, Session};
 use crate::build::{SessionFolder, Template};
 use crate::lines::Line;
 use anyhow::Result;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How a session is opened.
@@ -55,13 +56,13 @@ impl EvcxrSession {
         Ok(Self { worker, compiler, kept, items, cells: 0, peak_memory: None, _folder: folder })
     }
 
-    fn run(&mut self, code: &str, out: &mut dyn FnMut(Output)) -> Result<Outcome> {
+    fn run(&mut self, code: &str, host: &mut dyn Host) -> Result<Outcome> {
         self.cells += 1;
         let cell = match Cell::parse(code) {
             Ok(cell) => cell,
             Err((_, text)) => return self.refuse_unparsed(&text),
         };
-        if let Some(failed) = self.run_commands(&cell.commands, out)? {
+        if let Some(failed) = self.run_commands(&cell.commands, host)? {
             return Ok(failed);
         }
         if cell.is_empty() {
@@ -71,15 +72,15 @@ impl EvcxrSession {
             Judgement::Sound(made) => made,
             Judgement::Wrong(diagnostics) => return Ok(Outcome::CompileErrors(diagnostics)),
         };
-        self.drop_outdated(&cell, out);
-        self.run_cell(&cell, made, out)
+        self.drop_outdated(&cell, host);
+        self.run_cell(&cell, made, host)
     }
 
     /// Drops variables whose type may not be what it was.
     ///
     /// Every cell compiles all items anew, and the compiler takes a type of the same name for the same type, whatever its
     /// fields are now. So where a cell defines a name anew, and differently, nothing of a type of the notebook's own stays.
-    fn drop_outdated(&mut self, cell: &Cell, out: &mut dyn FnMut(Output)) {
+    fn drop_outdated(&mut self, cell: &Cell, host: &mut dyn Host) {
         let definitions = cell.definitions();
         let changed = definitions.iter().any(|(name, text)| self.items.get(name).is_some_and(|before| before != text));
         self.items.extend(definitions);
@@ -91,7 +92,7 @@ impl EvcxrSession {
             self.kept.iter().filter(|(_, variable)| own(variable)).map(|(name, _)| name.clone()).collect();
         if !outdated.is_empty() {
             let names = outdated.join("`, `");
-            out(Output::Stdout(format!("`{names}` went: a type of the notebook's own has been defined anew.\n")));
+            host.send(Output::Stdout(format!("`{names}` went: a type of the notebook's own has been defined anew.\n")));
             self.kept.retain(|name, _| !outdated.contains(name));
         }
     }
@@ -105,10 +106,10 @@ impl EvcxrSession {
         }
     }
 
-    fn run_cell(&mut self, cell: &Cell, made: Variables, out: &mut dyn FnMut(Output)) -> Result<Outcome> {
+    fn run_cell(&mut self, cell: &Cell, made: Variables, host: &mut dyn Host) -> Result<Outcome> {
         let mut moved = Moved::default();
         for _ in 0..RETRIES {
-            let end = self.execute(cell.wrapped(self.cells, &self.kept, &moved), true, out)?;
+            let end = self.execute(cell.wrapped(self.cells, &self.kept, &moved), true, host)?;
             if let Finished::Refused(refusals) = &end.finished {
                 if note_moved(refusals, cell.keeping_lines(), &mut moved) {
                     continue;
@@ -147,7 +148,7 @@ impl EvcxrSession {
     }
 
     /// evcxr's own commands; an outcome only where one fails.
-    fn run_commands(&mut self, commands: &[String], out: &mut dyn FnMut(Output)) -> Result<Option<Outcome>> {
+    fn run_commands(&mut self, commands: &[String], host: &mut dyn Host) -> Result<Option<Outcome>> {
         for command in commands {
             let dependency = command.strip_prefix(":dep ").map(|rest| {
                 rest.split(['=', ' ', '@']).find(|word| !word.is_empty()).unwrap_or_default().replace('-', "_")
@@ -156,7 +157,7 @@ impl EvcxrSession {
                 // It is there already.
                 Some("candlewick") => continue,
                 Some(name @ ("candle_core" | "candle_nn")) => {
-                    out(Output::Stdout(format!(
+                    host.send(Output::Stdout(format!(
                         "`{name}` is candlewick's own: a second copy would number tensors anew and give wrong gradients.\n"
                     )));
                     format!("use candlewick::{name};")
@@ -167,7 +168,7 @@ impl EvcxrSession {
                 }
                 None => command.clone(),
             };
-            let end = self.execute(execute, false, out)?;
+            let end = self.execute(execute, false, host)?;
             match end.finished {
                 Finished::Returned { .. } => {}
                 Finished::Refused(refusals) => {
@@ -189,7 +190,7 @@ impl EvcxrSession {
     }
 
     /// Has evcxr run `code` and passes on what it says. A `marked` code tells its end itself.
-    fn execute(&mut self, code: String, marked: bool, out: &mut dyn FnMut(Output)) -> Result<End> {
+    fn execute(&mut self, code: String, marked: bool, host: &mut dyn Host) -> Result<End> {
         self.worker.request(code)?;
         let mut end = End { finished: Finished::Failed(String::new()), marked: None, stderr: String::new() };
         let (mut waiting, mut stderr_open) = (true, marked);
@@ -203,17 +204,17 @@ impl EvcxrSession {
                     end.finished = finished;
                     if !matches!(end.finished, Finished::Returned { .. }) {
                         // Code that did not run, or whose process has died, tells no end.
-                        self.drain(&mut end, out);
+                        self.drain(&mut end, host);
                         break;
                     }
                 }
-                Some(event) => stderr_open &= !self.pass_on(event, &mut end, out),
+                Some(event) => stderr_open &= !self.pass_on(event, &mut end, host),
             }
         }
         if let Finished::Returned { media, source } = &mut end.finished {
             self.compiler.remember_items(source);
             if !media.is_empty() {
-                out(Output::Result { media: std::mem::take(media) });
+                host.send(Output::Result { media: std::mem::take(media) });
             }
         }
         self.note_memory();
@@ -221,36 +222,36 @@ impl EvcxrSession {
     }
 
     /// Passes on what has been said already.
-    fn drain(&self, end: &mut End, out: &mut dyn FnMut(Output)) {
+    fn drain(&self, end: &mut End, host: &mut dyn Host) {
         while let Ok(Some(event)) = self.worker.event(Some(DRAIN)) {
-            self.pass_on(event, end, out);
+            self.pass_on(event, end, host);
         }
     }
 
     /// Passes on one line; whether it was the end mark on standard error.
-    fn pass_on(&self, event: Event, end: &mut End, out: &mut dyn FnMut(Output)) -> bool {
+    fn pass_on(&self, event: Event, end: &mut End, host: &mut dyn Host) -> bool {
         match event {
             Event::Stderr(line) => match Line::decode(&line) {
                 Some((before, _)) => {
                     if !before.is_empty() {
-                        out(Output::Stderr(before.to_owned()));
+                        host.send(Output::Stderr(before.to_owned()));
                     }
                     return true;
                 }
                 None => {
                     end.stderr += &line;
                     end.stderr.push('\n');
-                    out(Output::Stderr(line + "\n"));
+                    host.send(Output::Stderr(line + "\n"));
                 }
             },
             Event::Stdout(line) => match Line::decode(&line) {
                 Some((before, message)) => {
                     if !before.is_empty() {
-                        out(Output::Stdout(before.to_owned()));
+                        host.send(Output::Stdout(before.to_owned()));
                     }
-                    take_message(message, self.cells, end, out);
+                    take_message(message, self.cells, end, host);
                 }
-                None => out(Output::Stdout(line + "\n")),
+                None => host.send(Output::Stdout(line + "\n")),
             },
             Event::Finished(_) => {}
         }
@@ -266,8 +267,29 @@ impl EvcxrSession {
 }
 
 impl Session for EvcxrSession {
-    fn execute(&mut self, code: &str, out: &mut dyn FnMut(Output)) -> Outcome {
-        self.run(code, out).unwrap_or_else(|error| Outcome::Failed(Report::new(format!("{error:#}"))))
+    fn execute(&mut self, code: &str, host: &mut dyn Host) -> Outcome {
+        self.run(code, host).unwrap_or_else(|error| Outcome::Failed(Report::new(format!("{error:#}"))))
+    }
+
+    fn control(&self) -> Arc<dyn Control> {
+        struct Nothing;
+        impl Control for Nothing {
+            fn interrupt(&self) {}
+            fn kill(&self) {}
+        }
+        Arc::new(Nothing)
+    }
+
+    fn completeness(&self, _: &str) -> Completeness {
+        Completeness::Complete
+    }
+
+    fn complete(&mut self, _: &str, cursor: usize) -> Completions {
+        Completions { matches: Vec::new(), replaces: cursor..cursor }
+    }
+
+    fn inspect(&mut self, _: &str, _: usize) -> Option<BTreeMap<String, String>> {
+        None
     }
 
     fn peak_memory(&self) -> Option<u64> {
@@ -283,7 +305,7 @@ struct End {
     stderr: String,
 }
 
-fn take_message(message: Line, cell: u64, end: &mut End, out: &mut dyn FnMut(Output)) {
+fn take_message(message: Line, cell: u64, end: &mut End, host: &mut dyn Host) {
     match message {
         Line::Began { .. } => {}
         Line::Done { cell: number } if number == cell => end.marked = Some(Outcome::Done),
@@ -297,10 +319,10 @@ fn take_message(message: Line, cell: u64, end: &mut End, out: &mut dyn FnMut(Out
         // Another cell's number: printed by the cell itself, or by a thread that an earlier one left running.
         Line::Done { .. } | Line::ReturnedError { .. } | Line::Panicked { .. } => {}
         Line::Progress { task, what, done, total, unit, finished } => {
-            out(Output::Progress { task, what, done, total, unit, finished });
+            host.send(Output::Progress { task, what, done, total, unit, finished });
         }
-        Line::Display { media, id } => out(Output::Display { media, id }),
-        Line::Report { about, facts } => out(Output::Report { about, facts }),
+        Line::Display { media, id } => host.send(Output::Display { media, id }),
+        Line::Report { about, facts } => host.send(Output::Report { about, facts }),
     }
 }
 

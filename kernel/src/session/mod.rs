@@ -11,7 +11,9 @@ pub use evcxr_session::{EvcxrSession, SessionOptions};
 use crate::build::{BuildStep, Template};
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// How a cell ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,8 +28,8 @@ pub enum Outcome {
     ReturnedError(Report),
     /// Its process died: an abort, an exit, a kill. All variables are gone.
     Died(Report),
-    /// It was stopped on request.
-    Interrupted,
+    /// It was stopped on request. The message says what of its variables is lost, if anything is.
+    Interrupted(Report),
     /// The session itself could not run it.
     Failed(Report),
 }
@@ -84,6 +86,11 @@ pub enum Output {
         /// Media type to content.
         media: BTreeMap<String, String>,
     },
+    /// All outputs of this cell so far are to go.
+    Clear {
+        /// Only when the next one comes, so that nothing flickers.
+        wait: bool,
+    },
     /// How far a long task has come.
     Progress {
         /// The same for all steps of one task.
@@ -108,13 +115,87 @@ pub enum Output {
     },
 }
 
+/// Whoever has a cell run: takes what it says, in order, as it happens, and answers what it asks.
+pub trait Host {
+    /// Takes one output.
+    fn send(&mut self, output: Output);
+
+    /// Asks the person for a line, which may be a secret; none where there is nobody to ask.
+    fn input(&mut self, prompt: &str, secret: bool) -> Option<String> {
+        let _ = (prompt, secret);
+        None
+    }
+}
+
+impl<F: FnMut(Output)> Host for F {
+    fn send(&mut self, output: Output) {
+        self(output);
+    }
+}
+
 /// Something that runs cells. The layers above know no more of Rust than this.
 pub trait Session {
-    /// Runs one cell; `out` gets what it says, in order, as it happens.
-    fn execute(&mut self, code: &str, out: &mut dyn FnMut(Output)) -> Outcome;
+    /// Runs one cell.
+    fn execute(&mut self, code: &str, host: &mut dyn Host) -> Outcome;
+
+    /// A hold on the session for other threads, while a cell runs.
+    fn control(&self) -> Arc<dyn Control>;
+
+    /// Whether `code` is a whole cell, as far as its syntax tells.
+    fn completeness(&self, code: &str) -> Completeness;
+
+    /// What could stand at byte `cursor` of `code`.
+    fn complete(&mut self, code: &str, cursor: usize) -> Completions;
+
+    /// What is known of the name at byte `cursor` of `code`: media type to content; none where nothing is.
+    fn inspect(&mut self, code: &str, cursor: usize) -> Option<BTreeMap<String, String>>;
 
     /// The most memory that the cells' process has had, in bytes, where the system tells.
     fn peak_memory(&self) -> Option<u64>;
+}
+
+/// A session as seen from another thread.
+pub trait Control: Send + Sync {
+    /// Stops the cell under way: first by asking it, then, where it does not listen, by ending its process. Does nothing
+    /// where no cell runs.
+    fn interrupt(&self);
+
+    /// Ends everything that the session has started, at once: nothing of it is to be used afterwards.
+    fn kill(&self);
+}
+
+/// Whether a text is a whole cell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Completeness {
+    /// It can be run.
+    Complete,
+    /// More must follow: the next line is best indented so.
+    Incomplete {
+        /// Spaces.
+        indent: String,
+    },
+    /// Nothing that follows can make it right.
+    Invalid,
+}
+
+/// What could stand at a place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Completions {
+    /// The texts, best first.
+    pub matches: Vec<Completion>,
+    /// The bytes of the code that one of them replaces.
+    pub replaces: Range<usize>,
+}
+
+/// One text that could stand at a place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Completion {
+    /// The text.
+    pub text: String,
+    /// "function", "type", "variable", "module", "keyword": Jupyter's own words.
+    pub kind: &'static str,
+    /// Its type or signature; may be empty.
+    pub signature: String,
 }
 
 /// What a session starts with.

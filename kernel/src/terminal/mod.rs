@@ -92,7 +92,7 @@ impl Terminal {
                 unit: one_line(unit),
                 finished: *finished,
             }),
-            Output::Report { .. } => {}
+            Output::Clear { .. } | Output::Report { .. } => {}
         }
     }
 
@@ -116,7 +116,7 @@ impl Terminal {
             Outcome::Panicked(_) => "panicked",
             Outcome::ReturnedError(_) => "returned an error",
             Outcome::Died(_) => "died",
-            Outcome::Interrupted => "interrupted",
+            Outcome::Interrupted(_) => "interrupted",
             Outcome::Failed(_) | Outcome::Done => "could not be run",
         };
         self.line(&format!("{GUTTER}{} after {took}", self.painted("1;31", what)));
