@@ -4,7 +4,6 @@ use super::cell_outputs::{CellOutputs, Message, bundle};
 use super::server::Server;
 use super::session_thread::{Event, Opening};
 use super::shell::Shell;
-use super::sockets::Incoming;
 use super::stdin;
 use super::wire::Request;
 use crate::outputs::Failure;
@@ -24,7 +23,7 @@ struct Cell<'a> {
     /// Nothing of it is shown.
     silent: bool,
     /// Where it may ask.
-    stdin: Option<&'a mut mpsc::Receiver<Incoming>>,
+    stdin: Option<&'a mut mpsc::Receiver<Request>>,
     /// Its value, if it has sent one.
     value: Option<BTreeMap<String, String>>,
     interrupts: watch::Receiver<u64>,
@@ -103,7 +102,7 @@ impl<'a> Cell<'a> {
         request: &'a Request,
         count: u64,
         silent: bool,
-        stdin: Option<&'a mut mpsc::Receiver<Incoming>>,
+        stdin: Option<&'a mut mpsc::Receiver<Request>>,
     ) -> Self {
         let outputs = CellOutputs::new(count, &request.header.msg_id);
         let interrupts = server.interrupts.subscribe();

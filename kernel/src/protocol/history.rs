@@ -100,13 +100,12 @@ fn last(cells: Vec<&Cell>, most: usize) -> Vec<&Cell> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::sockets::Incoming;
     use crate::protocol::wire::Wire;
 
     fn ask(history: &History, content: Value) -> Result<Value> {
         let wire = Wire::new("", "session");
         let frames = wire.sign("history_request", content, None, vec![])?;
-        history.answer(&wire.check(Incoming { peer: vec![].into(), frames })?).map(Value::Array)
+        history.answer(&wire.check(bytes::Bytes::new(), frames)?).map(Value::Array)
     }
 
     fn filled() -> History {

@@ -5,7 +5,7 @@ use super::connection_file::ports;
 use super::log::Log;
 use super::session_thread::{Open, SessionThread};
 use super::shell::Shell;
-use super::sockets::{Incoming, Socket, Welcome};
+use super::sockets::{Socket, Welcome};
 use super::wire::{PROTOCOL, Request, Wire};
 use super::zmtp::Kind;
 use anyhow::Result;
@@ -56,11 +56,11 @@ pub(super) async fn run(
         log.line("the connection file has no key: anyone who reaches the ports can run cells");
     }
     let [shell, iopub, stdin, control, heartbeat] = listeners;
-    let (shell, requests) = Socket::open("shell", Kind::Router, shell, None, Rc::clone(&log));
-    let (iopub, _) = Socket::open("iopub", Kind::Publisher, iopub, Some(welcome(&wire)), Rc::clone(&log));
-    let (stdin, answers) = Socket::open("stdin", Kind::Router, stdin, None, Rc::clone(&log));
-    let (control, orders) = Socket::open("control", Kind::Router, control, None, Rc::clone(&log));
-    let (_heartbeat, _) = Socket::open("heartbeat", Kind::Echo, heartbeat, None, Rc::clone(&log));
+    let (shell, requests) = Socket::open("shell", Kind::Router, shell, &wire, None, &log);
+    let (iopub, _) = Socket::open("iopub", Kind::Publisher, iopub, &wire, Some(welcome(&wire)), &log);
+    let (stdin, answers) = Socket::open("stdin", Kind::Router, stdin, &wire, None, &log);
+    let (control, orders) = Socket::open("control", Kind::Router, control, &wire, None, &log);
+    let (_heartbeat, _) = Socket::open("heartbeat", Kind::Echo, heartbeat, &wire, None, &log);
     let session = SessionThread::start(open)?;
     let (interrupts, stopped) = (watch::Sender::new(0), watch::Sender::new(false));
     let connection = connection.clone();
@@ -93,10 +93,9 @@ fn welcome(wire: &Rc<Wire>) -> Welcome {
 }
 
 /// Answers what comes on control, while cells run, until the kernel is to end.
-async fn obey(server: Rc<Server>, mut orders: mpsc::Receiver<Incoming>) {
+async fn obey(server: Rc<Server>, mut orders: mpsc::Receiver<Request>) {
     while !*server.stopped.borrow() {
-        let Some(incoming) = orders.recv().await else { return };
-        let Some(request) = server.check("control", incoming) else { continue };
+        let Some(request) = orders.recv().await else { return };
         // First of all: it must not wait for front ends that lag.
         if request.kind() == "interrupt_request" {
             server.interrupt();
@@ -130,12 +129,6 @@ fn no_debugger(request: &Request) -> Value {
 }
 
 impl Server {
-    /// Checks what came; none, and a line in the log, where it is to be dropped.
-    pub(super) fn check(&self, socket: &str, incoming: Incoming) -> Option<Request> {
-        let checked = self.wire.check(incoming);
-        checked.inspect_err(|why| self.log.line(&format!("{socket}: dropped a message: {why:#}"))).ok()
-    }
-
     /// Sends to all subscribers.
     pub(super) async fn publish(&self, kind: &str, content: Value, parent: &Header) {
         match self.wire.sign(kind, content, Some(parent), vec![kind.to_owned().into()]) {

@@ -3,7 +3,6 @@
 use super::history::History;
 use super::server::{GRACE, Server};
 use super::session_thread::Fault;
-use super::sockets::Incoming;
 use super::wire::Request;
 use super::{cursor, execute};
 use crate::outputs::Failure;
@@ -17,18 +16,18 @@ use tokio::sync::mpsc;
 /// The shell's requests, and what they leave behind.
 pub(super) struct Shell {
     pub(super) server: Rc<Server>,
-    requests: mpsc::Receiver<Incoming>,
+    requests: mpsc::Receiver<Request>,
     /// Requests that were queued when a cell failed.
-    aborted: VecDeque<Incoming>,
+    aborted: VecDeque<Request>,
     /// What comes on stdin.
-    pub(super) stdin: mpsc::Receiver<Incoming>,
+    pub(super) stdin: mpsc::Receiver<Request>,
     /// The cells that were run and counted.
     pub(super) count: u64,
     pub(super) history: History,
 }
 
 impl Shell {
-    pub(super) fn new(server: Rc<Server>, requests: mpsc::Receiver<Incoming>, stdin: mpsc::Receiver<Incoming>) -> Self {
+    pub(super) fn new(server: Rc<Server>, requests: mpsc::Receiver<Request>, stdin: mpsc::Receiver<Request>) -> Self {
         Self { server, requests, aborted: VecDeque::new(), stdin, count: 0, history: History::default() }
     }
 
@@ -41,25 +40,21 @@ impl Shell {
                 () = server.stop() => break,
                 next = self.next() => next,
             };
-            let Some((incoming, aborted)) = next else { return };
-            if let Some(request) = server.check("shell", incoming) {
-                self.handle(&request, aborted).await;
-            }
+            let Some((request, aborted)) = next else { return };
+            self.handle(&request, aborted).await;
         }
         self.abort_queue().await;
-        for incoming in std::mem::take(&mut self.aborted) {
-            if let Some(request) = server.check("shell", incoming) {
-                server.status("busy", &request).await;
-                server.answer(&server.shell, &request, json!({"status": "aborted"})).await;
-                server.status("idle", &request).await;
-            }
+        for request in std::mem::take(&mut self.aborted) {
+            server.status("busy", &request).await;
+            server.answer(&server.shell, &request, json!({"status": "aborted"})).await;
+            server.status("idle", &request).await;
         }
     }
 
     /// The next request, and whether it was queued when a cell failed.
-    async fn next(&mut self) -> Option<(Incoming, bool)> {
+    async fn next(&mut self) -> Option<(Request, bool)> {
         match self.aborted.pop_front() {
-            Some(incoming) => Some((incoming, true)),
+            Some(request) => Some((request, true)),
             None => Some((self.requests.recv().await?, false)),
         }
     }
@@ -70,8 +65,8 @@ impl Shell {
         for _ in 0..3 {
             tokio::task::yield_now().await;
         }
-        while let Ok(incoming) = self.requests.try_recv() {
-            self.aborted.push_back(incoming);
+        while let Ok(request) = self.requests.try_recv() {
+            self.aborted.push_back(request);
         }
     }
 

@@ -1,6 +1,7 @@
 //! One socket of the kernel: who is connected to it, what they send, and what is on its way to each.
 
 use super::log::Log;
+use super::wire::{Request, Wire};
 use super::zmtp::{self, Kind, Received};
 use anyhow::{Context, Result};
 use bytes::Bytes;
@@ -22,7 +23,7 @@ const ROOM: usize = 8 << 20;
 const SMALL: usize = 4096;
 
 /// How long a peer may read nothing while others wait for it.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_millis(if cfg!(test) { 500 } else { 10_000 });
 
 /// How long a peer may take to greet.
 const GREETING: Duration = Duration::from_secs(10);
@@ -36,13 +37,6 @@ const MOST_TOPICS: usize = 64;
 /// The most messages that wait to be handled.
 const MOST_WAITING: usize = 4096;
 
-/// A message as it came, and from whom.
-#[derive(Debug)]
-pub(super) struct Incoming {
-    pub(super) peer: Bytes,
-    pub(super) frames: Vec<Bytes>,
-}
-
 /// What is sent to a new subscriber of a topic.
 pub(super) type Welcome = Box<dyn Fn(&[u8]) -> Vec<Vec<Bytes>>>;
 
@@ -53,7 +47,8 @@ pub(super) struct Socket {
     peers: RefCell<HashMap<Bytes, Peer>>,
     connections: Cell<u64>,
     unsent: Rc<Cell<usize>>,
-    incoming: mpsc::Sender<Incoming>,
+    incoming: mpsc::Sender<Request>,
+    wire: Rc<Wire>,
     welcome: Option<Welcome>,
     log: Rc<Log>,
 }
@@ -96,17 +91,19 @@ impl Drop for Unsent {
 }
 
 impl Socket {
-    /// A socket of that kind, and what comes in on it. Must be in a [`tokio::task::LocalSet`].
+    /// A socket of that kind, and the requests that come in on it. Must be in a [`tokio::task::LocalSet`].
     pub(super) fn open(
         name: &'static str,
         kind: Kind,
         listener: TcpListener,
+        wire: &Rc<Wire>,
         welcome: Option<Welcome>,
-        log: Rc<Log>,
-    ) -> (Rc<Self>, mpsc::Receiver<Incoming>) {
+        log: &Rc<Log>,
+    ) -> (Rc<Self>, mpsc::Receiver<Request>) {
         let (incoming, received) = mpsc::channel(MOST_WAITING);
         let (peers, connections, unsent) = <(RefCell<HashMap<_, _>>, Cell<_>, Rc<Cell<_>>)>::default();
-        let socket = Rc::new(Self { name, kind, peers, connections, unsent, incoming, welcome, log });
+        let (wire, log) = (Rc::clone(wire), Rc::clone(log));
+        let socket = Rc::new(Self { name, kind, peers, connections, unsent, incoming, wire, welcome, log });
         tokio::task::spawn_local(Rc::clone(&socket).accept(listener));
         (socket, received)
     }
@@ -200,8 +197,12 @@ impl Socket {
         match self.kind {
             Kind::Echo => self.push(peer, zmtp::message(&frames)).await,
             Kind::Publisher => self.subscribe(peer, &frames),
-            // It fails where the kernel is about to end.
-            Kind::Router => drop(self.incoming.send(Incoming { peer: peer.clone(), frames }).await),
+            // What is not signed does not even wait.
+            Kind::Router => match self.wire.check(peer.clone(), frames) {
+                // It fails where the kernel is about to end.
+                Ok(request) => drop(self.incoming.send(request).await),
+                Err(why) => self.log.line(&format!("{}: dropped a message: {why:#}", self.name)),
+            },
         }
     }
 
@@ -267,7 +268,7 @@ impl Socket {
         let mut peers = self.peers.borrow_mut();
         if peers.get(peer).is_some_and(|peer| peer.connection == connection) {
             peers.remove(peer);
-            let (name, seconds) = (self.name, PATIENCE.as_secs());
+            let (name, seconds) = (self.name, PATIENCE.as_secs_f32());
             self.log.line(&format!("{name}: a client is disconnected: it has not read for {seconds} s"));
         }
     }

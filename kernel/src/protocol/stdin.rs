@@ -1,7 +1,6 @@
 //! Asking the person at the front end for a line.
 
 use super::server::Server;
-use super::sockets::Incoming;
 use super::wire::Request;
 use serde_json::json;
 use std::time::Duration;
@@ -14,7 +13,7 @@ const LOOK: Duration = Duration::from_millis(500);
 pub(super) async fn ask(
     server: &Server,
     request: &Request,
-    answers: &mut mpsc::Receiver<Incoming>,
+    answers: &mut mpsc::Receiver<Request>,
     interrupts: &mut watch::Receiver<u64>,
     prompt: &str,
     secret: bool,
@@ -23,14 +22,13 @@ pub(super) async fn ask(
     while answers.try_recv().is_ok() {}
     server.send(&server.stdin, request, "input_request", json!({"prompt": prompt, "password": secret})).await;
     while server.stdin.has(&request.peer) {
-        let incoming = tokio::select! {
+        let answer = tokio::select! {
             biased;
             () = server.stop() => return None,
             _ = interrupts.changed() => return None,
-            incoming = answers.recv() => incoming?,
+            answer = answers.recv() => answer?,
             () = tokio::time::sleep(LOOK) => continue,
         };
-        let Some(answer) = server.check("stdin", incoming) else { continue };
         if answer.peer == request.peer && answer.kind() == "input_reply" {
             return Some(answer.get("value").as_str().unwrap_or_default().to_owned());
         }

@@ -1,6 +1,5 @@
 //! Messages in and out: signed, checked, never trusted. <https://jupyter-client.readthedocs.io/en/stable/messaging.html>
 
-use super::sockets::Incoming;
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use jupyter_protocol::messaging::{Header, UnknownMessage};
@@ -93,9 +92,9 @@ impl Wire {
     ///
     /// # Errors
     /// Where it is to be dropped, with the reason.
-    pub(super) fn check(&self, incoming: Incoming) -> Result<Request> {
-        let signature = incoming.frames.iter().skip_while(|frame| frame[..] != b"<IDS|MSG>"[..]).nth(1).cloned();
-        let multipart = ZmqMessage::try_from(incoming.frames).map_err(|error| anyhow::anyhow!("{error}"))?;
+    pub(super) fn check(&self, peer: Bytes, frames: Vec<Bytes>) -> Result<Request> {
+        let signature = frames.iter().skip_while(|frame| frame[..] != b"<IDS|MSG>"[..]).nth(1).cloned();
+        let multipart = ZmqMessage::try_from(frames).map_err(|error| anyhow::anyhow!("{error}"))?;
         let raw = {
             let signer = self.signer.borrow();
             let raw = RawMessage::from_multipart(multipart, &signer.mac).context("not a signed message")?;
@@ -111,7 +110,7 @@ impl Wire {
         object(parent, "a parent header")?;
         object(metadata, "metadata")?;
         let content = object(content, "content")?;
-        Ok(Request { peer: incoming.peer, route: raw.zmq_identities, header, content })
+        Ok(Request { peer, route: raw.zmq_identities, header, content })
     }
 
     /// A message of that kind, signed. Its first frames are `route`, for which a subscriber's topic counts, too.
@@ -171,7 +170,7 @@ mod tests {
     use serde_json::json;
 
     fn checks(wire: &Wire, frames: &[Bytes]) -> Result<Request> {
-        wire.check(Incoming { peer: Bytes::from_static(b"me"), frames: frames.to_vec() })
+        wire.check(Bytes::from_static(b"me"), frames.to_vec())
     }
 
     #[test]
