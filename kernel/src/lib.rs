@@ -15,6 +15,7 @@ pub mod lessons;
 pub mod lines;
 pub mod notebook;
 pub mod outputs;
+pub mod protocol;
 pub mod runner;
 pub mod session;
 pub mod settle;

@@ -8,7 +8,7 @@
 
 mod markdown;
 mod rust;
-mod text;
+pub(crate) mod text;
 
 use crate::notebook::json::Json;
 use crate::notebook::{Cell, CellKind, Notebook};
