@@ -1,8 +1,10 @@
 //! The commands. Each reads its arguments, refuses what is wrong before any work starts, and runs a notebook.
 
+mod check;
 mod execute;
 mod lesson;
 mod run;
+mod running;
 #[cfg(test)]
 mod tests;
 
@@ -12,8 +14,8 @@ use clap::{Parser, Subcommand};
 use std::io::Write;
 use std::process::ExitCode;
 
-/// What opens a session: [`crate::session::open_session`], or a test's stand-in.
-pub type Open<'a> = &'a mut dyn FnMut(Options, &mut dyn FnMut(Output)) -> anyhow::Result<Box<dyn Session>>;
+/// What opens a session, from any thread: [`crate::client::open_any`], or a test's stand-in.
+pub type Open<'a> = &'a (dyn Fn(Options, &mut dyn FnMut(Output)) -> anyhow::Result<Box<dyn Session>> + Sync);
 
 /// What a command works with.
 pub struct Surroundings<'a> {
@@ -37,7 +39,7 @@ impl Surroundings<'_> {
 #[command(
     name = "candlewick",
     version,
-    after_help = "Exit status: 0 all ran, 1 a cell failed, 2 nothing could be run."
+    after_help = "Exit status: 0 all is well, 1 a cell failed or is not as it was saved, 2 nothing could be run."
 )]
 pub struct Args {
     #[command(subcommand)]
@@ -48,14 +50,15 @@ pub struct Args {
 enum Command {
     Lesson(lesson::Args),
     Run(run::Args),
+    Check(check::Args),
 }
 
 /// How a command ended, when it could do its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// Every cell ran.
+    /// Every cell ran, and is as it was saved where that was asked.
     AllRan,
-    /// A cell failed.
+    /// A cell failed, or is not as it was saved.
     CellFailed,
     /// The session failed.
     SessionFailed,
@@ -77,6 +80,16 @@ impl Args {
         match &self.command {
             Command::Lesson(args) => args.json,
             Command::Run(args) => args.json,
+            Command::Check(args) => args.json,
+        }
+    }
+
+    /// Whether cells run in this program itself, which then needs an environment of its own (see [`crate::settle`]).
+    pub fn runs_cells(&self) -> bool {
+        match &self.command {
+            Command::Lesson(args) => args.running.kernel.is_none(),
+            Command::Run(args) => args.running.kernel.is_none(),
+            Command::Check(args) => args.running.kernel.is_none(),
         }
     }
 
@@ -88,6 +101,7 @@ impl Args {
         match &self.command {
             Command::Lesson(args) => lesson::execute(args, around),
             Command::Run(args) => run::execute(args, around),
+            Command::Check(args) => check::execute(args, around),
         }
     }
 }
