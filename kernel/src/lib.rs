@@ -11,6 +11,7 @@ pub mod build;
 pub mod check;
 pub mod cli;
 pub mod client;
+pub mod doctor;
 #[cfg(test)]
 mod echo;
 pub mod html;

@@ -12,6 +12,9 @@ fn main() -> ExitCode {
     if let Some(code) = settle::stand_in() {
         return code;
     }
+    if let Some(code) = settle::stock() {
+        return code;
+    }
     let args = Args::parse();
     let (mut terminal, mut out) = (Terminal::stderr(), std::io::stdout());
     let mut around = Surroundings { open: &client::open_any, terminal: &mut terminal, out: &mut out };

@@ -56,7 +56,7 @@ pub fn settle() -> Result<Option<ExitCode>> {
         .env(REAL_RUSTC, rustc)
         .env("CARGO", &program)
         .env("RUSTC", &program);
-    run(command).map(Some)
+    run(&mut command).map(Some)
 }
 
 /// Answers in place of cargo and rustc where rust-analyzer has called this program as one of them; none where it has not.
@@ -80,7 +80,37 @@ pub fn stand_in() -> Option<ExitCode> {
     let real = PathBuf::from(std::env::var_os(real)?);
     let mut command = Command::new(real);
     command.args(arguments).env_remove("CARGO").env_remove("RUSTC");
-    Some(run(command).unwrap_or_else(|error| refuse(&format!("{error:#}"))))
+    Some(run(&mut command).unwrap_or_else(|error| refuse(&format!("{error:#}"))))
+}
+
+/// The argument by which the stock kernel is called: its own.
+const STOCK: &str = "--control_file";
+
+/// Starts the program again as the stock evcxr kernel, which reads its arguments itself, in the environment that it would
+/// have without us.
+///
+/// # Errors
+/// Where the program cannot be started.
+pub fn start_stock(connection_file: &Path) -> Result<ExitCode> {
+    let program = std::env::current_exe().context("cannot find this program's own file")?;
+    let mut command = Command::new(&program);
+    if std::env::var_os(REAL_CARGO).is_some() {
+        for name in [REAL_CARGO, REAL_RUSTC, "CARGO", "RUSTC", "RUSTUP_TOOLCHAIN"] {
+            command.env_remove(name);
+        }
+    }
+    // It would write this program into the user's own evcxr kernelspec, of another version, if it found that. It looks in
+    // this folder only, which cannot be there: its parent is a file.
+    command.env("JUPYTER_PATH", program.join("none"));
+    run(command.arg(STOCK).arg(connection_file))
+}
+
+/// Is the stock kernel, where this program was started as such; none where it was not.
+pub fn stock() -> Option<ExitCode> {
+    if std::env::args_os().nth(1)? != STOCK {
+        return None;
+    }
+    Some(evcxr_jupyter::main().map_or_else(|error| refuse(&format!("{error:#}")), |()| ExitCode::SUCCESS))
 }
 
 /// Whether the current folder is one in which cells are built.
@@ -93,15 +123,23 @@ fn refuse(why: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// Runs another program in place of this one; gives how it ended, where it does not take this process's place.
+///
+/// # Errors
+/// Where it cannot be started.
 #[cfg(unix)]
-fn run(mut command: Command) -> Result<ExitCode> {
+pub fn run(command: &mut Command) -> Result<ExitCode> {
     use std::os::unix::process::CommandExt;
     // Takes this process's place; returns only where it cannot.
     Err(command.exec()).with_context(|| format!("cannot start {}", command.get_program().display()))
 }
 
+/// Runs another program in place of this one; gives how it ended.
+///
+/// # Errors
+/// Where it cannot be started.
 #[cfg(not(unix))]
-fn run(mut command: Command) -> Result<ExitCode> {
+pub fn run(command: &mut Command) -> Result<ExitCode> {
     let status = command.status().with_context(|| format!("cannot start {}", command.get_program().display()))?;
     Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
 }

@@ -141,13 +141,32 @@ fn connection(ports: &[u16; 5], name: &str) -> ConnectionInfo {
 fn write_connection_file(runtime: &Path, info: &ConnectionInfo) -> Result<TempPath> {
     let write = || -> Result<TempPath> {
         std::fs::create_dir_all(runtime)?;
+        remove_left(runtime);
         // Its owner's alone from the first moment on, by tempfile's rules.
-        let name = format!("kernel-{}", Uuid::new_v4());
+        let name = format!("{OURS}{}-{}", std::process::id(), Uuid::new_v4());
         let mut file = tempfile::Builder::new().prefix(&name).rand_bytes(0).suffix(".json").tempfile_in(runtime)?;
         file.write_all(&serde_json::to_vec_pretty(info)?)?;
         Ok(file.into_temp_path())
     };
     write().with_context(|| format!("cannot write a connection file into {}", runtime.display()))
+}
+
+/// How the names of our connection files begin; the number of our process follows.
+const OURS: &str = "kernel-candlewick-";
+
+/// Removes the connection files that a candlewick left which could not clean up after itself.
+fn remove_left(runtime: &Path) {
+    // Only here is it plain whether a process lives.
+    if !cfg!(target_os = "linux") {
+        return;
+    }
+    for entry in std::fs::read_dir(runtime).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let owner = name.to_str().and_then(|name| name.strip_prefix(OURS)?.split('-').next()?.parse::<u32>().ok());
+        if owner.is_some_and(|owner| !Path::new("/proc").join(owner.to_string()).exists()) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// Keeps the last of what is said.
@@ -244,6 +263,22 @@ mod tests {
         }
         drop(file);
         assert_eq!(folder.read_dir().unwrap().count(), 0);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn files_of_the_dead_are_removed_and_no_others() {
+        let runtime = tempfile::tempdir().unwrap();
+        let mut dead = std::process::Command::new("true").spawn().unwrap();
+        dead.wait().unwrap();
+        let dead = format!("{OURS}{}-a.json", dead.id());
+        let alive = format!("{OURS}{}-b.json", std::process::id());
+        for name in [dead.as_str(), &alive, "kernel-1.json", "kernel-candlewick-x.json"] {
+            std::fs::write(runtime.path().join(name), "").unwrap();
+        }
+        remove_left(runtime.path());
+        assert!(!runtime.path().join(dead).exists());
+        assert_eq!(runtime.path().read_dir().unwrap().count(), 3);
     }
 
     #[test]

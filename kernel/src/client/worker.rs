@@ -158,7 +158,10 @@ impl Worker {
                     let again = cell.interrupted;
                     match stop {
                         Stop::Politely if !again => self.interrupt(&mut cell).await,
-                        _ => self.process.kill().await,
+                        _ => {
+                            cell.interrupted = true;
+                            self.process.kill().await;
+                        }
                     }
                 }
                 () = sleep_until(cell.until.unwrap_or_else(Instant::now)), if cell.until.is_some() => {

@@ -87,7 +87,8 @@ impl Folders<'_> {
         folders.extend(self.environment());
         folders.extend(self.user().ok());
         // The environment of the `jupyter` on the path, though it is not activated.
-        folders.extend(self.find("jupyter").and_then(|program| Some(data_in(program.parent()?.parent()?))));
+        let jupyter = self.find("jupyter").and_then(|program| program.canonicalize().ok());
+        folders.extend(jupyter.and_then(|program| Some(data_in(program.parent()?.parent()?))));
         match self.system {
             System::Windows => folders.extend(self.path("PROGRAMDATA").map(|folder| folder.join("jupyter"))),
             _ => folders.extend(["/usr/local/share/jupyter", "/usr/share/jupyter"].map(PathBuf::from)),
@@ -97,7 +98,8 @@ impl Folders<'_> {
         folders
     }
 
-    /// A program: on the path, else in the active Python environment. Links are followed.
+    /// A program: on the path, else in the active Python environment. Links are not followed: an
+    /// environment's Python is one, and knows its environment by where it was called.
     pub fn find(&self, program: &str) -> Option<PathBuf> {
         let name = if self.system == System::Windows { format!("{program}.exe") } else { program.to_owned() };
         let path = (self.variable)("PATH").unwrap_or_default();
@@ -106,7 +108,7 @@ impl Folders<'_> {
             .chain(prefixes.map(|prefix| programs_in(self.system, &prefix)))
             .map(|folder| folder.join(&name))
             .find(|file| is_program(file))?;
-        Some(found.canonicalize().unwrap_or(found))
+        std::path::absolute(found).ok()
     }
 }
 
