@@ -241,15 +241,15 @@ fn check_runs_on_another_kernel_too() {
     lab.nothing_is_left();
 }
 
-#[test]
-fn pythons_kernel_runs_a_notebook() {
+/// Python's own kernel, installed in a lab as `py`; says so where it is not there.
+fn with_python() -> Option<Lab> {
     let python =
         std::env::var_os("VIRTUAL_ENV").map_or("python3".into(), |prefix| Path::new(&prefix).join("bin/python3"));
     let there = Command::new(&python).args(["-c", "import ipykernel"]).stderr(Stdio::null()).status();
     if !there.is_ok_and(|status| status.success()) {
         // Past libtest, which keeps what passing tests print to itself.
         let _ = writeln!(std::io::stderr(), "skipped: {} has no ipykernel (pip install ipykernel)", python.display());
-        return;
+        return None;
     }
     let lab = Lab::new("message");
     let spec = lab.path("data/kernels/py");
@@ -257,6 +257,12 @@ fn pythons_kernel_runs_a_notebook() {
     let argv = json!([python, "-m", "ipykernel_launcher", "-f", "{connection_file}"]);
     let text = json!({"argv": argv, "display_name": "Python", "language": "python"}).to_string();
     std::fs::write(spec.join("kernel.json"), text).unwrap();
+    Some(lab)
+}
+
+#[test]
+fn pythons_kernel_runs_a_notebook() {
+    let Some(lab) = with_python() else { return };
     lab.notebook(
         "in.ipynb",
         &[cell("print('a')\n6 * 7", json!([]), Value::Null), cell("1 / 0", json!([]), Value::Null)],
@@ -266,6 +272,32 @@ fn pythons_kernel_runs_a_notebook() {
     let written: Value = serde_json::from_slice(&std::fs::read(lab.path("out.ipynb")).unwrap()).unwrap();
     assert_eq!(written["cells"][0]["outputs"][1]["data"]["text/plain"], json!(["42"]));
     lab.nothing_is_left();
+}
+
+#[test]
+fn check_judges_each_cell_as_nbval_does() {
+    let Some(lab) = with_python() else { return };
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/nbval");
+    let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
+    std::fs::write(lab.path("cells.ipynb"), read("cells.ipynb")).unwrap();
+    std::fs::write(lab.path("sanitize.cfg"), read("sanitize.cfg")).unwrap();
+    let nbvals: Value = serde_json::from_slice(&read("verdicts.json")).unwrap();
+    for (how, flags) in [("strict", &[][..]), ("lax", &["--lax"])] {
+        let arguments = ["check", "cells.ipynb", "--kernel", "py", "--json", "--sanitize-with", "sanitize.cfg"];
+        let output = lab.command(&[&arguments, flags].concat()).output().unwrap();
+        let line: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let ours: Vec<&str> = line[0]["cells"].as_array().unwrap().iter().map(verdict_as_nbval_says_it).collect();
+        assert_eq!(json!(ours), nbvals[how], "{how}; tests/nbval/make.py makes nbval's");
+    }
+}
+
+fn verdict_as_nbval_says_it(cell: &Value) -> &'static str {
+    match cell["verdict"].as_str().unwrap() {
+        "same" | "ran" => "PASSED",
+        "skipped" => "SKIPPED",
+        "different" | "failed" => "FAILED",
+        other => panic!("{other}"),
+    }
 }
 
 /// The kernel that the other tests start: this test's own program, given a connection file.

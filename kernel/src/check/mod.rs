@@ -82,19 +82,14 @@ pub struct Checked {
 }
 
 impl Checked {
-    /// How many cells have a verdict of this kind.
-    pub fn count(&self, kind: fn(&Verdict) -> bool) -> usize {
-        self.cells.iter().filter(|cell| kind(&cell.verdict)).count()
-    }
-
     /// Whether every cell ran that was to, and none failed.
     pub fn ran_through(&self) -> bool {
-        self.count(|verdict| matches!(verdict, Verdict::Failed(_) | Verdict::NotRun)) == 0
+        !self.cells.iter().any(|cell| matches!(cell.verdict, Verdict::Failed(_) | Verdict::NotRun))
     }
 
     /// Whether all is as it was saved.
     pub fn is_same(&self) -> bool {
-        self.ran_through() && self.count(|verdict| matches!(verdict, Verdict::Different(_))) == 0
+        self.ran_through() && !self.cells.iter().any(|cell| matches!(cell.verdict, Verdict::Different(_)))
     }
 
     /// Saves what is new in the notebook; what is as it was, or was not to be compared, stays. Gives the number of cells.

@@ -205,18 +205,11 @@ fn lines(path: &str, done: &Done) -> Vec<String> {
     lines
 }
 
-/// `12 cells: 9 as saved, 2 ran, 1 skipped`.
+/// `12 cells: 9 same, 2 ran, 1 skipped`; what ran was not to be compared.
 fn counts(checked: &Checked) -> String {
-    let kinds: [(&str, fn(&Verdict) -> bool); 6] = [
-        ("as saved", |verdict| *verdict == Verdict::Same),
-        ("ran without comparing", |verdict| *verdict == Verdict::Ran),
-        ("skipped", |verdict| *verdict == Verdict::Skipped),
-        ("different", |verdict| matches!(verdict, Verdict::Different(_))),
-        ("failed", |verdict| matches!(verdict, Verdict::Failed(_))),
-        ("not run", |verdict| *verdict == Verdict::NotRun),
-    ];
-    let counted = kinds.map(|(name, kind)| (checked.count(kind), name));
-    let words: Vec<_> = counted.iter().filter(|(n, _)| *n > 0).map(|(n, name)| format!("{n} {name}")).collect();
+    let counted = ["same", "ran", "skipped", "different", "failed", "not run"]
+        .map(|word| (checked.cells.iter().filter(|cell| cell.verdict.word() == word).count(), word));
+    let words: Vec<_> = counted.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
     let cells = crate::terminal::progress::amount(checked.cells.len() as u64, "cells");
     if words.is_empty() { cells } else { format!("{cells}: {}", words.join(", ")) }
 }

@@ -147,8 +147,8 @@ mod tests {
     fn the_users_folder_is_the_one_that_jupyter_takes() {
         // `jupyter --paths` of jupyter_core 5.8 under these variables; macOS and Windows as its documentation has them.
         let home = ("HOME", "/home/ann");
-        let cases: [(System, &[(&str, &str)], &str); 8] = [
-            (System::Linux, &[home], "/home/ann/.local/share/jupyter"),
+        let cases = [
+            (System::Linux, &[home][..], "/home/ann/.local/share/jupyter"),
             (System::Linux, &[home, ("XDG_DATA_HOME", "/data")], "/data/jupyter"),
             (System::Linux, &[home, ("XDG_DATA_HOME", "")], "/home/ann/.local/share/jupyter"),
             (System::Linux, &[home, ("XDG_DATA_HOME", "/data"), ("JUPYTER_DATA_DIR", "/mine")], "/mine"),
