@@ -2,7 +2,7 @@
 
 use candlewick_kernel::cli::{Args, Surroundings};
 use candlewick_kernel::terminal::Terminal;
-use candlewick_kernel::{session, settle, summary, tools};
+use candlewick_kernel::{client, session, settle, stock, summary, tools};
 use clap::Parser;
 use std::process::ExitCode;
 
@@ -15,11 +15,15 @@ fn main() -> ExitCode {
     if let Some(code) = session::analyst::serve() {
         return code;
     }
+    if let Some(code) = stock::serve() {
+        return code;
+    }
     let args = Args::parse();
     let (mut terminal, mut out) = (Terminal::stderr(), std::io::stdout());
-    let mut around = Surroundings { open: &mut session::open_session, terminal: &mut terminal, out: &mut out };
-    let end =
-        settle::settle().and_then(|restarted| restarted.map_or_else(|| args.execute(&mut around).map(Into::into), Ok));
+    let mut around = Surroundings { open: &client::open_any, terminal: &mut terminal, out: &mut out };
+    // Another kernel gets the environment as it is.
+    let restarted = if args.runs_cells() { settle::settle() } else { Ok(None) };
+    let end = restarted.and_then(|restarted| restarted.map_or_else(|| args.execute(&mut around).map(Into::into), Ok));
     match end {
         Ok(code) => code,
         Err(error) => {

@@ -2,6 +2,7 @@
 
 use crate::notebook::json::Json;
 use crate::session::{Diagnostic, Outcome, Output, Report};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// How much of a cell's printed text is kept, in bytes: a notebook with more opens nowhere.
@@ -109,19 +110,26 @@ fn bundle(media: BTreeMap<String, String>) -> Json {
 /// The error output of a failed cell; none where nothing went wrong.
 fn error(outcome: &Outcome) -> Option<Json> {
     let failure = Failure::of(outcome)?;
+    let (value, traceback) = match outcome {
+        // What another kernel says is passed on as it is.
+        Outcome::Error { message, traceback, .. } => {
+            (message.clone(), traceback.iter().map(|t| t.as_str().into()).collect())
+        }
+        _ => (failure.message, failure.text.lines().map(Json::from).collect()),
+    };
     Some(Json::object([
-        ("ename", failure.kind.into()),
-        ("evalue", Json::String(failure.message)),
+        ("ename", failure.kind.as_ref().into()),
+        ("evalue", Json::String(value)),
         ("output_type", "error".into()),
-        ("traceback", Json::Array(failure.text.lines().map(Json::from).collect())),
+        ("traceback", Json::Array(traceback)),
     ]))
 }
 
 /// A failure in the words that people and programs see.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Failure {
-    /// "compile error", "panic", "error", "died", "interrupted" or "session".
-    pub kind: &'static str,
+    /// "compile error", "panic", "error", "died", "interrupted" or "session"; or another kernel's name for it.
+    pub kind: Cow<'static, str>,
     /// One line.
     pub message: String,
     /// All there is to say, in lines; may hold ANSI colours.
@@ -136,6 +144,7 @@ impl Failure {
             Outcome::CompileErrors(errors) => Self::compile(errors),
             Outcome::Panicked(report) => Self::report("panic", "the cell panicked", report),
             Outcome::ReturnedError(report) => Self::report("error", "the cell returned an error", report),
+            Outcome::Error { name, message, traceback } => Self::elsewhere(name, message, traceback),
             Outcome::Died(report) => {
                 Self::report("died", "the cell's process died, and all variables are lost", report)
             }
@@ -159,7 +168,15 @@ impl Failure {
         };
         let texts: Vec<&str> = errors.iter().map(|error| error.rendered.trim_end()).filter(|t| !t.is_empty()).collect();
         let text = if texts.is_empty() { message.clone() } else { texts.join("\n\n") };
-        Self { kind: "compile error", message, text }
+        Self { kind: "compile error".into(), message, text }
+    }
+
+    fn elsewhere(name: &str, message: &str, traceback: &[String]) -> Self {
+        let kind: Cow<'static, str> = Cow::Owned(if name.trim().is_empty() { "error" } else { name }.to_owned());
+        let text = if traceback.is_empty() { format!("{kind}: {message}") } else { traceback.join("\n") };
+        let line = first_line(message.trim());
+        let message = if line.is_empty() { kind.to_string() } else { line.to_owned() };
+        Self { kind, message, text }
     }
 
     fn report(kind: &'static str, what: &str, report: &Report) -> Self {
@@ -171,7 +188,7 @@ impl Failure {
                 text = format!("{text}\n{more}");
             }
         }
-        Self { kind, message: format!("{message}{}", place(report.line)), text }
+        Self { kind: kind.into(), message: format!("{message}{}", place(report.line)), text }
     }
 }
 
@@ -269,9 +286,22 @@ mod tests {
         ];
         for (outcome, kind, message) in cases {
             let failure = Failure::of(&outcome).unwrap();
-            assert_eq!((failure.kind, failure.message.as_str()), (kind, message));
+            assert_eq!((failure.kind.as_ref(), failure.message.as_str()), (kind, message));
             assert!(!failure.text.is_empty(), "{outcome:?}");
         }
         assert_eq!(Failure::of(&Outcome::Done), None);
+    }
+
+    #[test]
+    fn the_words_of_another_kernel_stay_as_they_are() {
+        let traceback = vec!["\u{1b}[31mline 1\nline 2\u{1b}[0m".to_owned(), "NameError: no x".to_owned()];
+        let outcome = Outcome::Error { name: "NameError".into(), message: "no x\nat all".into(), traceback };
+        let want = r#"[{"ename": "NameError", "evalue": "no x\nat all", "output_type": "error",
+            "traceback": ["\u001b[31mline 1\nline 2\u001b[0m", "NameError: no x"]}]"#;
+        assert_eq!(Json::Array(Outputs::default().finish(1, &outcome)), Json::parse(want).unwrap());
+        let failure = Failure::of(&outcome).unwrap();
+        assert_eq!((failure.kind.as_ref(), failure.message.as_str()), ("NameError", "no x"));
+        let nameless = Outcome::Error { name: String::new(), message: String::new(), traceback: vec![] };
+        assert_eq!(Failure::of(&nameless).unwrap().message, "error");
     }
 }

@@ -182,7 +182,7 @@ mod tests {
         ];
         assert_eq!(outputs(&notebook), want);
         let stop = run.stopped.unwrap();
-        assert_eq!((stop.cell, stop.source.as_str(), stop.failure.kind), (2, "print before", "panic"));
+        assert_eq!((stop.cell, stop.source.as_str(), stop.failure.kind.as_ref()), (2, "print before", "panic"));
         assert_eq!((run.cells, run.ran, echo.executed.len()), (3, 2, 2));
     }
 
@@ -208,7 +208,7 @@ mod tests {
 
         let (notebook, run, _) = ran("raises_exception_tag_does_not_bring_a_session_back");
         assert_eq!(outputs(&notebook), vec![(Some(1), strings(&["error:died"])), (None, vec![])]);
-        assert_eq!(run.stopped.map(|stop| stop.failure.kind), Some("died"));
+        assert_eq!(run.stopped.map(|stop| stop.failure.kind), Some("died".into()));
     }
 
     #[test]

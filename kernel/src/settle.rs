@@ -38,7 +38,7 @@ pub fn settle() -> Result<Option<ExitCode>> {
         command.env("CARGO", folder.join("cargo")).env("RUSTC", folder.join("rustc"));
     }
     command.env(REAL_PATH, path);
-    tools::become_command(command).map(Some)
+    tools::become_command(&mut command).map(Some)
 }
 
 /// `cargo run` describes its package in the environment, and build scripts that watch it would run again each time.

@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_failure_is_on_the_same_line_and_unknown_facts_are_null() {
-        let failure = Failure { kind: "panic", message: "too bad (line 2)".into(), text: String::new() };
+        let failure = Failure { kind: "panic".into(), message: "too bad (line 2)".into(), text: String::new() };
         let stop = Stop { cell: 4, source: "let x = 1;".into(), failure, session_failed: false };
         let mut run = a_run(Some(stop));
         run.reports.clear();

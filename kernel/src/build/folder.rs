@@ -121,16 +121,26 @@ fn copy_with_time(from: &Path, to: &Path) -> std::io::Result<()> {
 
 /// Removes the folders of sessions that ended without doing so themselves.
 fn remove_dead(sessions: &Path) {
-    for entry in fs::read_dir(sessions).into_iter().flatten().flatten() {
-        let dead = match File::open(entry.path().join(ALIVE)) {
-            Ok(alive) => alive.try_lock().is_ok(),
-            // Being made just now, or half removed long ago.
-            Err(_) => entry.metadata().and_then(|data| data.modified()).is_ok_and(is_old),
-        };
-        if dead {
-            let _ = fs::remove_dir_all(entry.path());
-        }
+    for entry in fs::read_dir(sessions).into_iter().flatten().flatten().filter(is_dead) {
+        let _ = fs::remove_dir_all(entry.path());
     }
+}
+
+fn is_dead(session: &fs::DirEntry) -> bool {
+    match File::open(session.path().join(ALIVE)) {
+        Ok(alive) => alive.try_lock().is_ok(),
+        // Being made just now, or half removed long ago.
+        Err(_) => session.metadata().and_then(|data| data.modified()).is_ok_and(is_old),
+    }
+}
+
+/// How many folders of sessions there are, and how many of them nobody uses any more: the next start removes those.
+///
+/// # Errors
+/// Where the system names no folder for them.
+pub fn count_sessions() -> Result<(usize, usize)> {
+    let entries: Vec<_> = fs::read_dir(sessions_folder()?).into_iter().flatten().flatten().collect();
+    Ok((entries.len(), entries.iter().filter(|entry| is_dead(entry)).count()))
 }
 
 fn is_old(time: std::time::SystemTime) -> bool {

@@ -9,7 +9,7 @@ mod key;
 mod manifest;
 mod template;
 
-pub use folder::SessionFolder;
+pub use folder::{SessionFolder, count_sessions};
 pub use manifest::{EVCXR_CONFIG, evcxr_config};
 pub use template::{BuildStep, Template};
 

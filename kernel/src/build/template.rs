@@ -47,14 +47,18 @@ pub struct Template {
     pub toolchain: Toolchain,
 }
 
-impl Template {
-    /// Gives the template for the helper crate as it is now, building it first where there is none yet.
-    ///
-    /// Of several processes that want the same one, one builds and the others wait.
-    ///
-    /// # Errors
-    /// Where there is no toolchain, no helper crate or no space, or cargo fails; with cargo's own words.
-    pub fn ready(progress: &mut dyn FnMut(BuildStep)) -> Result<Self> {
+/// Which template is wanted, finished or not.
+struct Plan {
+    template: Template,
+    lock_file: PathBuf,
+    /// What [`DEPENDENCIES`] is to say.
+    dependencies: String,
+    /// Where templates lie.
+    templates: PathBuf,
+}
+
+impl Plan {
+    fn make() -> Result<Self> {
         let toolchain = Toolchain::find()?;
         let helper = helper_crate()?;
         let features = features();
@@ -67,7 +71,20 @@ impl Template {
         let anywhere = manifest::manifest(Path::new("."), &features);
         let parts = [FORMAT, &toolchain.version, &anywhere, &flags];
         let dependencies = parts.join("\n");
-        let template = Self { folder, helper, features, toolchain };
+        let template = Template { folder, helper, features, toolchain };
+        Ok(Self { template, lock_file, dependencies, templates })
+    }
+}
+
+impl Template {
+    /// Gives the template for the helper crate as it is now, building it first where there is none yet.
+    ///
+    /// Of several processes that want the same one, one builds and the others wait.
+    ///
+    /// # Errors
+    /// Where there is no toolchain, no helper crate or no space, or cargo fails; with cargo's own words.
+    pub fn ready(progress: &mut dyn FnMut(BuildStep)) -> Result<Self> {
+        let Plan { template, lock_file, dependencies, templates } = Plan::make()?;
         if !template.is_finished() {
             fs::create_dir_all(&templates).with_context(|| format!("cannot create {}", templates.display()))?;
             let guard = File::create(template.folder.with_extension("lock"))?;
@@ -82,6 +99,14 @@ impl Template {
             }
         }
         Ok(template)
+    }
+
+    /// Whether the template for the helper crate as it is now is there already.
+    ///
+    /// # Errors
+    /// Where there is no toolchain or no helper crate.
+    pub fn is_built() -> Result<bool> {
+        Ok(Plan::make()?.template.is_finished())
     }
 
     fn is_finished(&self) -> bool {

@@ -1,5 +1,6 @@
 //! What `lesson` and `run` share: a notebook goes through a session, and its results are written.
 
+use super::running::Running;
 use super::{End, Surroundings};
 use crate::html;
 use crate::notebook::{Notebook, NotebookError, write_beside};
@@ -22,6 +23,8 @@ pub struct Work {
     pub in_place: Option<PathBuf>,
     /// What the session starts with.
     pub options: Options,
+    /// Where its cells run.
+    pub running: Running,
 }
 
 /// Makes one line of JSON of a run.
@@ -29,9 +32,7 @@ pub type Summary = fn(&Run, &Written) -> serde_json::Value;
 
 /// Runs the notebook, shows the run, writes notebook and page; with a summary, prints its line for programs.
 pub fn execute(mut work: Work, around: &mut Surroundings<'_>, json: Option<Summary>) -> anyhow::Result<End> {
-    if let Some(language) = work.notebook.language().filter(|language| language != "rust") {
-        bail!("the notebook is written in {language}; candlewick runs Rust");
-    }
+    refuse_other_languages(&work.notebook, work.running.kernel.as_deref())?;
     // A folder that cannot be written is better known now than after the work.
     writable(work.in_place.as_ref().unwrap_or(&work.output))?;
     let (run, saved) = run(&mut work, around)?;
@@ -54,9 +55,9 @@ pub fn execute(mut work: Work, around: &mut Surroundings<'_>, json: Option<Summa
 
 /// Runs all cells; tells also whether the last of the savings in between went well.
 fn run(work: &mut Work, around: &mut Surroundings<'_>) -> anyhow::Result<(Run, anyhow::Result<()>)> {
-    let Work { notebook, output, in_place, options } = work;
+    let Work { notebook, output, in_place, options, running } = work;
     let terminal = &mut *around.terminal;
-    let mut session = (around.open)(options.clone(), &mut |sent| terminal.sent(&sent))?;
+    let mut session = running.open(around.open, options.clone(), &mut |sent| terminal.sent(&sent))?;
     let mut saved = Ok(());
     let run = runner::run(notebook, session.as_mut(), &mut |event| {
         terminal.show(&event);
@@ -106,6 +107,14 @@ pub fn read(path: &Path) -> anyhow::Result<Notebook> {
         NotebookError::File(why) => anyhow::anyhow!("cannot read {}: {why}", path.display()),
         why => anyhow::anyhow!("{}: {why}", path.display()),
     })
+}
+
+/// Without another kernel only Rust runs.
+pub fn refuse_other_languages(notebook: &Notebook, kernel: Option<&str>) -> anyhow::Result<()> {
+    if let Some(language) = notebook.language().filter(|language| language != "rust" && kernel.is_none()) {
+        bail!("the notebook is written in {language}; candlewick runs Rust (--kernel NAME runs others)");
+    }
+    Ok(())
 }
 
 /// Whether two paths lead to one file, which may not exist yet.

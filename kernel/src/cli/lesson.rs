@@ -1,6 +1,7 @@
 //! `candlewick lesson`: one lesson, from nothing to its pictures.
 
 use super::execute::{OUTPUT_FOLDER, Work, execute as run};
+use super::running::Running;
 use super::{End, Surroundings};
 use crate::lessons::{self, LESSONS};
 use crate::notebook::Notebook;
@@ -28,6 +29,8 @@ pub struct Args {
     /// Folder for the results
     #[arg(short, long, value_name = "DIR", default_value = OUTPUT_FOLDER)]
     output: PathBuf,
+    #[command(flatten)]
+    pub running: Running,
     /// Print the figures as one line of JSON on standard output
     #[arg(long)]
     pub json: bool,
@@ -45,7 +48,11 @@ pub fn execute(args: &Args, around: &mut Surroundings<'_>) -> anyhow::Result<End
         options.environment.insert("CANDLEWICK_DATA".into(), photos(data)?);
     }
     let output = args.output.join(format!("{name}.ipynb"));
-    run(Work { notebook, output, in_place: None, options }, around, args.json.then_some(summary::lesson))
+    run(
+        Work { notebook, output, in_place: None, options, running: args.running.clone() },
+        around,
+        args.json.then_some(summary::lesson),
+    )
 }
 
 /// The value of `CANDLEWICK_DATA`: an absolute folder, because cells may run elsewhere, or the word for sketches.

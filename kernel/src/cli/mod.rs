@@ -1,8 +1,14 @@
-//! The commands. Each reads its arguments, refuses what is wrong before any work starts, and runs a notebook.
+//! The commands. Each reads its arguments, refuses what is wrong before any work starts, and does one thing.
 
+mod check;
+mod doctor;
 mod execute;
+mod install;
+mod kernel;
+mod lab;
 mod lesson;
 mod run;
+mod running;
 #[cfg(test)]
 mod tests;
 
@@ -12,8 +18,8 @@ use clap::{Parser, Subcommand};
 use std::io::Write;
 use std::process::ExitCode;
 
-/// What opens a session: [`crate::session::open_session`], or a test's stand-in.
-pub type Open<'a> = &'a mut dyn FnMut(Options, &mut dyn FnMut(Output)) -> anyhow::Result<Box<dyn Session>>;
+/// What opens a session, from any thread: [`crate::client::open_any`], or a test's stand-in.
+pub type Open<'a> = &'a (dyn Fn(Options, &mut dyn FnMut(Output)) -> anyhow::Result<Box<dyn Session>> + Sync);
 
 /// What a command works with.
 pub struct Surroundings<'a> {
@@ -37,7 +43,7 @@ impl Surroundings<'_> {
 #[command(
     name = "candlewick",
     version,
-    after_help = "Exit status: 0 all ran, 1 a cell failed, 2 nothing could be run."
+    after_help = "Exit status: 0 all is well, 1 a cell failed or is not as it was saved (doctor: something is missing), 2 nothing could be run."
 )]
 pub struct Args {
     #[command(subcommand)]
@@ -48,17 +54,28 @@ pub struct Args {
 enum Command {
     Lesson(lesson::Args),
     Run(run::Args),
+    Check(check::Args),
+    Lab(lab::Args),
+    Install(install::Install),
+    Uninstall(install::Uninstall),
+    Doctor(doctor::Args),
+    #[command(hide = true)]
+    Kernel(kernel::Args),
+    #[command(hide = true)]
+    Stock(kernel::Args),
 }
 
 /// How a command ended, when it could do its work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum End {
-    /// Every cell ran.
+    /// All is well: every cell ran, and is as it was saved where that was asked.
     AllRan,
-    /// A cell failed.
+    /// A cell failed, or is not as it was saved; something that is needed is missing.
     CellFailed,
     /// The session failed.
     SessionFailed,
+    /// Another program ran for us, and ended so.
+    Exited(ExitCode),
 }
 
 impl From<End> for ExitCode {
@@ -67,6 +84,7 @@ impl From<End> for ExitCode {
             End::AllRan => ExitCode::SUCCESS,
             End::CellFailed => Self::from(1),
             End::SessionFailed => Self::from(2),
+            End::Exited(code) => code,
         }
     }
 }
@@ -77,6 +95,20 @@ impl Args {
         match &self.command {
             Command::Lesson(args) => args.json,
             Command::Run(args) => args.json,
+            Command::Check(args) => args.json,
+            Command::Doctor(args) => args.json,
+            _ => false,
+        }
+    }
+
+    /// Whether cells run in this program itself, which then needs an environment of its own (see [`crate::settle`]).
+    pub fn runs_cells(&self) -> bool {
+        match &self.command {
+            Command::Lesson(args) => args.running.kernel.is_none(),
+            Command::Run(args) => args.running.kernel.is_none(),
+            Command::Check(args) => args.running.kernel.is_none(),
+            Command::Kernel(_) => true,
+            _ => false,
         }
     }
 
@@ -88,6 +120,13 @@ impl Args {
         match &self.command {
             Command::Lesson(args) => lesson::execute(args, around),
             Command::Run(args) => run::execute(args, around),
+            Command::Check(args) => check::execute(args, around),
+            Command::Lab(args) => lab::execute(args, around),
+            Command::Install(args) => install::install(args, around),
+            Command::Uninstall(args) => install::uninstall(args, around),
+            Command::Doctor(args) => Ok(doctor::execute(args, around)),
+            Command::Kernel(args) => kernel::execute(args),
+            Command::Stock(args) => kernel::stock(args),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `candlewick run`: any notebook, from start to end.
 
 use super::execute::{OUTPUT_FOLDER, Work, execute as run, read, same_file};
+use super::running::Running;
 use super::{End, Surroundings};
 use crate::session::Options;
 use crate::summary;
@@ -21,6 +22,8 @@ pub struct Args {
     /// Write the outputs into the notebook itself, if all cells ran
     #[arg(long, visible_alias = "inplace")]
     in_place: bool,
+    #[command(flatten)]
+    pub running: Running,
     /// Print how it went as one line of JSON on standard output
     #[arg(long)]
     pub json: bool,
@@ -37,7 +40,11 @@ pub fn execute(args: &Args, around: &mut Surroundings<'_>) -> anyhow::Result<End
     } else {
         (output(args)?, None)
     };
-    run(Work { notebook, output, in_place, options }, around, args.json.then_some(summary::run))
+    run(
+        Work { notebook, output, in_place, options, running: args.running.clone() },
+        around,
+        args.json.then_some(summary::run),
+    )
 }
 
 /// Where the results go, if that is neither the notebook itself nor no file at all.

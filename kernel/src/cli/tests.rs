@@ -4,6 +4,7 @@ use super::*;
 use crate::echo::Echo;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 /// What a command did.
 struct Did {
@@ -14,15 +15,15 @@ struct Did {
 
 fn candlewick(arguments: &[&str]) -> Did {
     let args = Args::try_parse_from([&["candlewick"], arguments].concat()).unwrap();
-    let mut options = Vec::new();
-    let mut open = |given: Options, _: &mut dyn FnMut(Output)| {
-        options.push(given);
+    let options = Mutex::new(Vec::new());
+    let open = |given: Options, _: &mut dyn FnMut(Output)| {
+        options.lock().unwrap().push(given);
         Ok(Box::new(Echo::default()) as Box<dyn Session>)
     };
     let mut terminal = Terminal::new(Box::new(std::io::sink()), None, false);
     let mut out = Vec::new();
-    let end = args.execute(&mut Surroundings { open: &mut open, terminal: &mut terminal, out: &mut out });
-    Did { end, out: String::from_utf8(out).unwrap(), options }
+    let end = args.execute(&mut Surroundings { open: &open, terminal: &mut terminal, out: &mut out });
+    Did { end, out: String::from_utf8(out).unwrap(), options: options.into_inner().unwrap() }
 }
 
 fn fixture(name: &str) -> PathBuf {
@@ -162,4 +163,104 @@ fn what_is_wrong_is_said_before_a_session_opens() {
         assert!(why.contains(want), "{arguments:?}: {why}");
         assert!(did.options.is_empty(), "{arguments:?}");
     }
+}
+
+/// A notebook whose cells have printed, when they were saved, what stands beside them.
+fn saved(folder: &Path, name: &str, cells: &[(&str, &str)]) -> PathBuf {
+    let cell = |(source, printed): &(&str, &str)| {
+        let outputs = json!([{"output_type": "stream", "name": "stdout", "text": printed}]);
+        json!({"cell_type": "code", "source": source, "metadata": {}, "outputs": outputs, "execution_count": 1})
+    };
+    let path = folder.join(name);
+    let cells: Vec<_> = cells.iter().map(cell).collect();
+    std::fs::write(&path, json!({"nbformat": 4, "nbformat_minor": 4, "cells": cells}).to_string()).unwrap();
+    path
+}
+
+#[test]
+fn a_check_tells_same_from_different_from_failed() {
+    let folder = tempfile::tempdir().unwrap();
+    let same = saved(folder.path(), "same.ipynb", &[("print a", "a\n"), ("print b", "b\n")]);
+    let different = saved(folder.path(), "different.ipynb", &[("print a", "x\n"), ("print b", "b\n")]);
+    let failed = saved(folder.path(), "failed.ipynb", &[("panic now", "x\n"), ("print b", "b\n")]);
+    let lost = saved(folder.path(), "lost.ipynb", &[("lose it", "x\n"), ("print b", "b\n")]);
+    let end = |paths: &[&PathBuf]| {
+        let paths: Vec<_> = paths.iter().map(|path| text(path)).collect();
+        candlewick(&[&["check"], &paths[..]].concat()).end.unwrap()
+    };
+    assert_eq!(end(&[&same, &same]), End::AllRan);
+    assert_eq!(end(&[&same, &different]), End::CellFailed);
+    assert_eq!(end(&[&failed]), End::CellFailed);
+    assert_eq!(end(&[&different, &lost]), End::SessionFailed);
+    let report = folder.path().join("new/report.xml");
+    let paths = [text(&same), text(&different), text(&failed), text(&lost)];
+    let flags = ["--jobs", "3", "--json", "--junit", text(&report)];
+    let did = candlewick(&[&["check"], &paths[..], &flags].concat());
+    assert_eq!(did.options.len(), 4, "each notebook has its own session");
+    assert_eq!(did.options[0].folder.as_deref(), Some(folder.path()));
+    let line: Value = serde_json::from_str(did.out.trim_end()).unwrap();
+    let verdicts =
+        |index: usize| line[index]["cells"].as_array().unwrap().iter().map(|cell| &cell["verdict"]).collect();
+    let all: Vec<Vec<&Value>> = (0..4).map(verdicts).collect();
+    let want = json!([["same", "same"], ["different", "same"], ["failed", "same"], ["failed", "not run"]]);
+    assert_eq!(json!(all), want, "in the order they were given in");
+    assert_eq!(line[1]["cells"][0]["differences"][0]["what"], "stdout");
+    assert_eq!(line[2]["cells"][0]["error"], json!({"kind": "panic", "message": "now (line 1)"}));
+    let xml = std::fs::read_to_string(&report).unwrap();
+    assert!(xml.contains(r#"<testsuites tests="8" failures="3" errors="0" skipped="1""#), "{xml}");
+}
+
+#[test]
+fn an_update_saves_what_is_new_if_the_notebook_ran_through() {
+    let folder = tempfile::tempdir().unwrap();
+    let different = saved(folder.path(), "different.ipynb", &[("print a", "x\n"), ("print b", "b\n")]);
+    let failed = saved(folder.path(), "failed.ipynb", &[("print a", "x\n"), ("panic now", "b\n")]);
+    let read = |path: &Path| std::fs::read_to_string(path).unwrap();
+    let before = read(&failed);
+    assert_eq!(candlewick(&["check", "--update", text(&failed)]).end.unwrap(), End::CellFailed);
+    assert_eq!(read(&failed), before);
+    assert_eq!(candlewick(&["check", "--update", text(&different)]).end.unwrap(), End::AllRan);
+    assert!(read(&different).contains("\"a\\n\"") && !read(&different).contains("\"x\\n\""));
+    let updated = read(&different);
+    assert_eq!(candlewick(&["check", "--update", text(&different)]).end.unwrap(), End::AllRan);
+    assert_eq!(read(&different), updated, "what is as it was stays, to the byte");
+}
+
+#[test]
+fn a_check_replaces_what_differs_from_run_to_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = saved(folder.path(), "a.ipynb", &[("print took 12 s", "took 3 s\n")]);
+    let rules = folder.path().join("rules.cfg");
+    std::fs::write(&rules, "[time]\nregex: \\d+ s\nreplace: TIME\n").unwrap();
+    assert_eq!(candlewick(&["check", text(&path)]).end.unwrap(), End::CellFailed);
+    assert_eq!(candlewick(&["check", text(&path), "--sanitize-with", text(&rules)]).end.unwrap(), End::AllRan);
+    assert_eq!(candlewick(&["check", text(&path), "--lax"]).end.unwrap(), End::AllRan);
+    std::fs::write(&rules, "regex: (\nreplace: x\n").unwrap();
+    let did = candlewick(&["check", text(&path), "--sanitize-with", text(&rules)]);
+    let why = format!("{:#}", did.end.unwrap_err());
+    assert!(why.contains("rules.cfg: line 1") && did.options.is_empty(), "{why}");
+}
+
+#[test]
+fn a_session_that_does_not_open_is_an_error_of_its_notebook() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = saved(folder.path(), "a.ipynb", &[("print a", "a\n")]);
+    let args = Args::try_parse_from(["candlewick", "check", "--json", text(&path)]).unwrap();
+    let open = |_: Options, _: &mut dyn FnMut(Output)| anyhow::bail!("no kernel for today");
+    let mut terminal = Terminal::new(Box::new(std::io::sink()), None, false);
+    let mut out = Vec::new();
+    let end = args.execute(&mut Surroundings { open: &open, terminal: &mut terminal, out: &mut out }).unwrap();
+    let line: Value = serde_json::from_slice(&out).unwrap();
+    assert_eq!((end, &line[0]["error"]["message"]), (End::SessionFailed, &json!("no kernel for today")));
+}
+
+#[test]
+fn another_kernel_and_a_limit_go_with_the_session() {
+    let folder = tempfile::tempdir().unwrap();
+    let python = fixture("python");
+    let output = folder.path().join("b.ipynb");
+    let did = candlewick(&["run", text(&python), "-o", text(&output), "--kernel", "python3", "--timeout", "5"]);
+    assert_eq!(did.options[0].kernel.as_deref(), Some("python3"));
+    let error = Args::try_parse_from(["candlewick", "run", "a.ipynb", "--timeout", "0"]).unwrap_err().to_string();
+    assert!(error.contains("--timeout"), "{error}");
 }

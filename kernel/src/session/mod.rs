@@ -32,6 +32,15 @@ pub enum Outcome {
     Panicked(Report),
     /// A `?` met an error.
     ReturnedError(Report),
+    /// Another kernel says that something went wrong, in its own words.
+    Error {
+        /// What kind of error it is: `NameError`.
+        name: String,
+        /// What it says of itself.
+        message: String,
+        /// How it came about, in pieces of one or more lines; may hold ANSI colours.
+        traceback: Vec<String>,
+    },
     /// Its process died: an abort, an exit, a kill. All variables are gone.
     Died(Report),
     /// It was stopped on request. The message says what of its variables is lost, if anything is.
@@ -211,6 +220,8 @@ pub struct Options {
     pub folder: Option<PathBuf>,
     /// What the cells' environment has beside, or instead of, our own: `CANDLEWICK_DATA`.
     pub environment: BTreeMap<String, String>,
+    /// The installed Jupyter kernel that is to run the cells; this program itself where none is named.
+    pub kernel: Option<String>,
 }
 
 /// Opens a session that runs Rust, in the process that this program starts of itself.

@@ -115,6 +115,7 @@ impl Terminal {
             Outcome::CompileErrors(_) => "does not compile",
             Outcome::Panicked(_) => "panicked",
             Outcome::ReturnedError(_) => "returned an error",
+            Outcome::Error { .. } => "failed",
             Outcome::Died(_) => "died",
             Outcome::Interrupted(_) => "interrupted",
             Outcome::Failed(_) | Outcome::Done => "could not be run",

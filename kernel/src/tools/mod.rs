@@ -118,7 +118,7 @@ fn which(own_name: &Path, tool: &str) -> Result<ExitCode> {
 }
 
 fn real(variable: &str, arguments: &[OsString]) -> Result<ExitCode> {
-    become_command(real_tool(variable, arguments)?)
+    become_command(&mut real_tool(variable, arguments)?)
 }
 
 fn real_tool(variable: &str, arguments: &[OsString]) -> Result<Command> {
@@ -143,10 +143,7 @@ fn real_rustup(arguments: &[OsString]) -> Result<ExitCode> {
     let mut command = Command::new("rustup");
     with_the_users_environment(&mut command);
     // Found by the path that the command gets.
-    become_command({
-        command.args(arguments);
-        command
-    })
+    become_command(command.args(arguments))
 }
 
 /// Takes back what [`settle`](crate::settle) has changed, for programs that are not ours.
@@ -164,7 +161,7 @@ pub fn with_the_users_environment(command: &mut Command) {
 /// # Errors
 /// Where the program cannot be started.
 #[cfg(unix)]
-pub fn become_command(mut command: Command) -> Result<ExitCode> {
+pub fn become_command(command: &mut Command) -> Result<ExitCode> {
     use std::os::unix::process::CommandExt;
     Err(command.exec()).with_context(|| format!("cannot start {}", command.get_program().display()))
 }
@@ -174,7 +171,7 @@ pub fn become_command(mut command: Command) -> Result<ExitCode> {
 /// # Errors
 /// Where the program cannot be started.
 #[cfg(not(unix))]
-pub fn become_command(mut command: Command) -> Result<ExitCode> {
+pub fn become_command(command: &mut Command) -> Result<ExitCode> {
     let status = command.status().with_context(|| format!("cannot start {}", command.get_program().display()))?;
     Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
 }

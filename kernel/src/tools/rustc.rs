@@ -93,7 +93,7 @@ pub fn record() -> Option<ExitCode> {
     let mut command = Command::new(&recorded.program);
     command.args(&recorded.arguments).env_remove(RECORD);
     end_with_parent();
-    Some(become_command(command).unwrap_or(ExitCode::FAILURE))
+    Some(become_command(&mut command).unwrap_or(ExitCode::FAILURE))
 }
 
 /// Builds the cell in the current folder: by the compiler alone where its command is known, else by cargo.
@@ -114,9 +114,9 @@ pub fn build(arguments: &[OsString]) -> Result<ExitCode> {
         println!("{announcement}");
         let mut command = Command::new(&recorded.program);
         command.args(&recorded.arguments).envs(&recorded.environment);
-        return become_command(command);
+        return become_command(&mut command);
     }
     let mut command = real_tool(REAL_CARGO, arguments)?;
     command.env("RUSTC_WRAPPER", std::env::current_exe()?).env(RECORD, std::env::current_dir()?.join(RECORDED));
-    become_command(command)
+    become_command(&mut command)
 }
