@@ -31,7 +31,7 @@ const GREETING: Duration = Duration::from_secs(10);
 /// The most peers of one socket.
 const MOST_PEERS: usize = 128;
 
-/// The most topics of one subscriber, and the longest.
+/// The most topics of one subscriber.
 const MOST_TOPICS: usize = 64;
 
 /// The most messages that wait to be handled.
