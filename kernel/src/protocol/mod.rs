@@ -1,6 +1,6 @@
 //! The Jupyter kernel, version 5.4 of its protocol, over any [`Session`].
 //!
-//! From below: `zmtp` is the bytes on the wire, `sockets` who is connected, `wire` the signed messages; `server` has what
+//! From below: `zmtp` is the bytes on the wire, `wire` the signed messages, `sockets` who is connected; `server` has what
 //! all requests need and obeys what comes on control; `shell` answers one request after another, `execute` those that run
 //! a cell, with `cell_outputs`, `progress` and `stdin` for what a cell says, shows and asks. The session has a thread of
 //! its own (`session_thread`). <https://jupyter-client.readthedocs.io/en/stable/messaging.html>

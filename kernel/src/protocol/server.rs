@@ -39,7 +39,7 @@ pub(super) struct Server {
     pub(super) stopped: watch::Sender<bool>,
 }
 
-/// Serves until the kernel is shut down, or `ended` comes to pass. Must be in a [`tokio::task::LocalSet`].
+/// Serves until the kernel is shut down, or `from_outside` comes to its end. Must be in a [`tokio::task::LocalSet`].
 ///
 /// # Errors
 /// Where no thread can be started for the session.
@@ -94,8 +94,13 @@ fn welcome(wire: &Rc<Wire>) -> Welcome {
 
 /// Answers what comes on control, while cells run, until the kernel is to end.
 async fn obey(server: Rc<Server>, mut orders: mpsc::Receiver<Request>) {
-    while !*server.stopped.borrow() {
-        let Some(request) = orders.recv().await else { return };
+    loop {
+        let request = tokio::select! {
+            biased;
+            () = server.stop() => return,
+            request = orders.recv() => request,
+        };
+        let Some(request) = request else { return };
         // First of all: it must not wait for front ends that lag.
         if request.kind() == "interrupt_request" {
             server.interrupt();

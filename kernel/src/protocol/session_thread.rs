@@ -12,6 +12,9 @@ pub(super) type Open = Box<dyn FnOnce(&mut dyn FnMut(Output)) -> Result<Box<dyn 
 
 type Job = Box<dyn FnOnce(&mut dyn Session) + Send>;
 
+/// Compilers recurse: the main thread's usual 8 MiB are the least they expect.
+const STACK: usize = 32 << 20;
+
 /// How many outputs of a cell may wait before the cell waits, too.
 const MOST_EVENTS: usize = 64;
 
@@ -78,8 +81,7 @@ impl SessionThread {
         let slot = Arc::clone(&control);
         let live = move || {
             let _alive = alive;
-            let opened = opened(open, say);
-            match opened {
+            match opened(open, say) {
                 Ok(mut session) => {
                     let _ = slot.set(session.control());
                     progress.send_replace(Opening::Ready);
@@ -90,7 +92,8 @@ impl SessionThread {
                 Err(why) => drop(progress.send_replace(Opening::Failed(why))),
             }
         };
-        std::thread::Builder::new().name("session".to_owned()).spawn(live).context("cannot start a thread")?;
+        let thread = std::thread::Builder::new().name("session".to_owned()).stack_size(STACK);
+        thread.spawn(live).context("cannot start a thread for the session")?;
         let (jobs, said, ended) = (RefCell::new(Some(jobs)), RefCell::new(said), RefCell::new(ended));
         Ok(Self { jobs, control, said, opening, ended })
     }

@@ -4,10 +4,11 @@ use super::log::Log;
 use super::wire::{Request, Wire};
 use super::zmtp::{self, Kind, Received};
 use anyhow::{Context, Result};
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,8 +23,8 @@ const ROOM: usize = 8 << 20;
 /// Messages up to this size never wait: a status gets out while a cell floods.
 const SMALL: usize = 4096;
 
-/// How long a peer may read nothing while others wait for it.
-const PATIENCE: Duration = Duration::from_millis(if cfg!(test) { 500 } else { 10_000 });
+/// How long a peer may take nothing while others wait for it.
+const PATIENCE: Duration = Duration::from_millis(if cfg!(test) { 1000 } else { 10_000 });
 
 /// How long a peer may take to greet.
 const GREETING: Duration = Duration::from_secs(10);
@@ -31,7 +32,7 @@ const GREETING: Duration = Duration::from_secs(10);
 /// The most peers of one socket.
 const MOST_PEERS: usize = 128;
 
-/// The most topics of one subscriber, and the longest.
+/// The most topics of one subscriber.
 const MOST_TOPICS: usize = 64;
 
 /// The most messages that wait to be handled.
@@ -66,6 +67,23 @@ struct Peer {
 struct Outgoing {
     queue: mpsc::UnboundedSender<Queued>,
     room: Arc<Semaphore>,
+    /// How many bytes it has taken so far.
+    taken: Rc<Cell<u64>>,
+}
+
+impl Outgoing {
+    /// Waits for room; none where the peer takes nothing for too long.
+    async fn room(&self, size: u32) -> Option<OwnedSemaphorePermit> {
+        let mut room = pin!(Arc::clone(&self.room).acquire_many_owned(size));
+        loop {
+            let taken = self.taken.get();
+            match timeout(PATIENCE, &mut room).await {
+                Ok(room) => return room.ok(),
+                Err(_) if self.taken.get() == taken => return None,
+                Err(_) => {}
+            }
+        }
+    }
 }
 
 struct Queued {
@@ -145,7 +163,8 @@ impl Socket {
         let identity = if identity.is_empty() { format!("\0{connection}").into() } else { identity };
         let (open, closed) = oneshot::channel();
         let (queue, queued) = mpsc::unbounded_channel();
-        let outgoing = Outgoing { queue, room: Arc::new(Semaphore::new(ROOM)) };
+        let outgoing = Outgoing { queue, room: Arc::new(Semaphore::new(ROOM)), taken: Rc::default() };
+        let taken = Rc::clone(&outgoing.taken);
         let peer = Peer { connection, outgoing, topics: Vec::new(), _open: open };
         match self.peers.borrow_mut().entry(identity.clone()) {
             Entry::Vacant(place) => {
@@ -157,7 +176,7 @@ impl Socket {
         let (reader, writer) = stream.into_split();
         let served = tokio::select! {
             read = self.read(&identity, BufReader::with_capacity(64 << 10, reader)) => read,
-            written = write(writer, queued) => written,
+            written = write(writer, queued, &taken) => written,
             _ = closed => Ok(()),
         };
         let mut peers = self.peers.borrow_mut();
@@ -254,8 +273,7 @@ impl Socket {
         let size = u32::try_from(bytes.len().min(ROOM)).unwrap_or(u32::MAX);
         let mut room = Arc::clone(&outgoing.room).try_acquire_many_owned(size).ok();
         if room.is_none() && bytes.len() > SMALL {
-            room =
-                timeout(PATIENCE, Arc::clone(&outgoing.room).acquire_many_owned(size)).await.ok().and_then(Result::ok);
+            room = outgoing.room(size).await;
             if room.is_none() {
                 self.give_up(peer, connection);
                 return;
@@ -281,11 +299,21 @@ impl Socket {
     }
 }
 
-async fn write<W: AsyncWrite + Unpin>(mut writer: W, mut queued: mpsc::UnboundedReceiver<Queued>) -> Result<()> {
-    while let Some(next) = queued.recv().await {
-        // Who has left is seen where it is read from.
-        if writer.write_all(&next.bytes).await.is_err() {
-            std::future::pending::<()>().await;
+async fn write<W: AsyncWrite + Unpin>(
+    mut writer: W,
+    mut queued: mpsc::UnboundedReceiver<Queued>,
+    taken: &Cell<u64>,
+) -> Result<()> {
+    while let Some(mut next) = queued.recv().await {
+        while !next.bytes.is_empty() {
+            match writer.write(&next.bytes).await {
+                Ok(length) if length > 0 => {
+                    next.bytes.advance(length);
+                    taken.set(taken.get() + length as u64);
+                }
+                // Who has left is seen where it is read from.
+                _ => std::future::pending::<()>().await,
+            }
         }
     }
     Ok(())

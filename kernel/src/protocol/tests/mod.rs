@@ -110,12 +110,20 @@ fn echo_info() -> KernelInfo {
     }
 }
 
-/// An [`Echo`] with faults of its own: a cell `boom` panics in the kernel, and so does all that is asked of `boom`.
+/// How often, and how much each time, a [`Faulty`] cell `flood` prints.
+const FLOOD: (usize, usize) = (500, 64 << 10);
+
+/// An [`Echo`] with faults of its own: a cell `boom` panics in the kernel, and so does all that is asked of `boom`; a cell
+/// `flood` prints more than the sockets hold.
 struct Faulty(Echo);
 
 impl Session for Faulty {
     fn execute(&mut self, code: &str, host: &mut dyn Host) -> Outcome {
         assert_ne!(code, "boom", "a fault for the test");
+        if code == "flood" {
+            (0..FLOOD.0).for_each(|_| host.send(Output::Stdout("x".repeat(FLOOD.1))));
+            return Outcome::Done;
+        }
         self.0.execute(code, host)
     }
 
