@@ -153,14 +153,17 @@ impl<'a> Iterator for Pieces<'a> {
             return Some(Piece::Number(number));
         }
         // Up to where something else begins; at least one character.
-        let mut within_word = false;
+        let mut word = "";
         for (i, c) in rest.char_indices() {
-            let begins_number = self.in_tag && !within_word && number(&rest[i..]).is_some();
+            // A path's commands are letters right before their numbers; the digits of a colour or a name, `#10e0ff` or
+            // `path10`, are none.
+            let may_begin = word.is_empty() || (word.len() == 1 && word != "#" && word != "_");
+            let begins_number = self.in_tag && may_begin && number(&rest[i..]).is_some();
             if i > 0 && (begins_number || rest[i..].starts_with(PNG)) {
                 return Some(Piece::Text(self.take(i)));
             }
-            // The digits of a name or a colour, `x1` or `#10e0ff`, are no number.
-            within_word = c.is_alphanumeric() || matches!(c, '#' | '_');
+            let in_word = c.is_alphanumeric() || matches!(c, '#' | '_');
+            word = if in_word { &rest[i - word.len()..i + c.len_utf8()] } else { "" };
             match c {
                 '<' => self.in_tag = true,
                 '>' => {
@@ -231,7 +234,7 @@ mod tests {
 
     #[test]
     fn drawings_may_differ_by_a_pixel_but_not_in_their_words() {
-        let drawing = r##"<svg width="400"><path d="M10.2,-20 L30 40" fill="#10e0ff" opacity="0.5"/><text x="12">0.98</text></svg>"##;
+        let drawing = r##"<svg width="400"><path id="path10" d="M10.2,-20 L30 40" fill="#10e0ff" opacity="0.5"/><text x="12">0.98</text></svg>"##;
         let same = |from: &str, to: &str| {
             assert!(drawing.contains(from));
             assert_eq!(svg(drawing, &drawing.replace(from, to)), None, "{from} -> {to}");
@@ -248,6 +251,8 @@ mod tests {
         differ("0.5", "0.6");
         differ("0.98", "0.99");
         differ("#10e0ff", "#11e0ff");
+        differ("path10", "path11");
+        same("L30", "L31");
         differ("</svg>", "<g/></svg>");
         differ("width", "width2");
         let why = svg(drawing, &drawing.replace("0.98", "0.48")).unwrap();
