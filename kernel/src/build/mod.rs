@@ -10,7 +10,7 @@ mod manifest;
 mod template;
 
 pub use folder::{SessionFolder, count_sessions};
-pub use manifest::{EVCXR_CONFIG, evcxr_config};
+pub use manifest::EVCXR_CONFIG;
 pub use template::{BuildStep, Template};
 
 use crate::tools::{REAL_CARGO, REAL_RUSTC};

@@ -4,7 +4,7 @@
 //! first cell, and nothing that a cell should wait for.
 
 use super::{Completion, Completions};
-use crate::build::{EVCXR_CONFIG, evcxr_config};
+use crate::build::{SessionFolder, Template};
 use anyhow::{Context, Result, bail};
 use evcxr::{CommandContext, EvalContext};
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,9 @@ use std::time::Duration;
 
 /// Makes this program an analyst.
 pub const ANALYST: &str = "CANDLEWICK_ANALYST";
+
+/// A question for whose answer all must be known that later ones need.
+const WARM_UP: &str = "use candlewick::prelude::*;\nlet tensor: Tensor = todo!();\ntensor.";
 
 /// What is asked about byte `at` of `code`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -52,25 +55,20 @@ pub struct Analyst {
     answers: Receiver<Answer>,
     /// How many answers are still to come to questions for which nobody waits any more.
     late: usize,
+    /// Last, so that it goes when nothing uses it any more.
+    _folder: SessionFolder,
 }
 
 impl Analyst {
-    /// Starts it, in a folder inside the session's.
+    /// Starts it, in a folder of its own: for some questions evcxr compiles.
     ///
     /// # Errors
     /// Where it cannot be started.
-    pub fn start(program: &Path, session: &Path, helper: &Path, features: &[String]) -> Result<Self> {
-        let folder = session.join("analyst");
-        std::fs::create_dir_all(&folder)?;
-        std::fs::write(folder.join(EVCXR_CONFIG), evcxr_config(&folder, helper, features))?;
-        std::fs::copy(session.join("Cargo.lock"), folder.join("Cargo.lock"))?;
+    pub fn start(program: &Path, template: &Template) -> Result<Self> {
+        let folder = SessionFolder::create(template)?;
         let mut command = Command::new(program);
-        command
-            .current_dir(&folder)
-            .env(ANALYST, "1")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null());
+        command.current_dir(folder.path()).env(ANALYST, "1");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut process = command.spawn().context("cannot start the analyst")?;
         let (Some(questions), Some(output)) = (process.stdin.take(), process.stdout.take()) else {
             bail!("the analyst has no pipes");
@@ -80,7 +78,7 @@ impl Analyst {
             let lines = BufReader::new(output).lines().map_while(Result::ok);
             lines.filter_map(|line| serde_json::from_str(&line).ok()).try_for_each(|answer| sender.send(answer))
         });
-        Ok(Self { process, questions, answers, late: 0 })
+        Ok(Self { process, questions, answers, late: 0, _folder: folder })
     }
 
     /// What could stand there; none where it does not answer in time.
@@ -151,6 +149,8 @@ fn answer_all() -> Result<()> {
     let (context, _outputs) =
         EvalContext::with_subprocess_command(runtime).map_err(|error| anyhow::anyhow!("{error}"))?;
     let mut context = CommandContext::with_eval_context(context);
+    // The first question takes seconds, in which rust-analyzer reads all packages; so it is nobody's.
+    let _ = complete(&mut context, WARM_UP, WARM_UP.len());
     let mut out = std::io::stdout();
     for line in std::io::stdin().lock().lines() {
         let answer = match serde_json::from_str(&line?) {

@@ -371,8 +371,7 @@ impl EvcxrSession {
     /// The analyst, started where there is none yet; none where it cannot be.
     fn analyst(&mut self) -> Option<&mut Analyst> {
         if self.analyst.is_none() {
-            let Template { helper, features, .. } = &self.template;
-            self.analyst = Analyst::start(&self.options.runtime, self.folder.path(), helper, features).ok();
+            self.analyst = Analyst::start(&self.options.runtime, &self.template).ok();
         }
         self.analyst.as_mut()
     }
@@ -393,15 +392,14 @@ impl EvcxrSession {
     fn names(&self, code: &str, cursor: usize) -> Completions {
         let word = word_at(code, cursor);
         let start = code.get(word.start..cursor).unwrap_or_default();
-        let variables = self.kept.iter().map(|(name, variable)| (name, "variable", variable.type_name.clone()));
-        let items = self.items.keys().map(|name| (name, "type", String::new()));
-        let matches = variables.chain(items).filter(|(name, ..)| !start.is_empty() && name.starts_with(start));
-        let completion = |(name, kind, signature): (&String, &'static str, String)| Completion {
-            text: name.clone(),
-            kind,
-            signature,
-        };
-        Completions { matches: matches.map(completion).collect(), replaces: word.start..cursor }
+        let mut known: BTreeMap<String, (&'static str, String)> = BTreeMap::new();
+        known.extend(words(&code[..word.start]).into_iter().map(|name| (name, ("text", String::new()))));
+        known.extend(self.items.keys().map(|name| (name.clone(), ("type", String::new()))));
+        let typed = |(name, variable): (&String, &Variable)| (name.clone(), ("variable", variable.type_name.clone()));
+        known.extend(self.kept.iter().map(typed));
+        let matches = known.into_iter().filter(|(name, _)| !start.is_empty() && name.starts_with(start));
+        let matches = matches.map(|(text, (kind, signature))| Completion { text, kind, signature });
+        Completions { matches: matches.collect(), replaces: word.start..cursor }
     }
 
     fn note_memory(&mut self) {
