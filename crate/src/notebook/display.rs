@@ -25,17 +25,20 @@ impl Picture {
     }
 
     fn media(&self) -> Media {
-        let (media_type, content, address) = match self {
-            Self::Svg { svg, .. } => ("image/svg+xml", svg.clone(), svg_address(svg)),
-            Self::Png { png, .. } => {
-                let content = base64(png);
-                let address = format!("data:image/png;base64,{content}");
-                ("image/png", content, address)
-            }
+        let (media_type, content) = match self {
+            Self::Svg { svg, .. } => ("image/svg+xml", svg.clone()),
+            Self::Png { png, .. } => ("image/png", base64(png)),
         };
-        let alt = self.alt();
-        let html = format!("<img alt=\"{}\" src=\"{address}\"/>", escape(alt));
-        vec![("text/plain", alt.to_owned()), ("text/html", html), (media_type, content)]
+        vec![("text/plain", self.alt().to_owned()), ("text/html", self.html()), (media_type, content)]
+    }
+
+    /// An image element that holds the picture.
+    fn html(&self) -> String {
+        let address = match self {
+            Self::Svg { svg, .. } => svg_address(svg),
+            Self::Png { png, .. } => format!("data:image/png;base64,{}", base64(png)),
+        };
+        format!("<img alt=\"{}\" src=\"{address}\"/>", escape(self.alt()))
     }
 }
 
@@ -68,6 +71,12 @@ pub fn text(text: &str) {
 /// Only the candlewick kernel can replace; elsewhere the last text of a cell is what remains.
 pub fn update(id: &str, text: &str) {
     display(vec![("text/plain", text.to_owned())], Some(id.to_owned()));
+}
+
+/// As [`update`], with a picture below the text where a front end shows pictures.
+pub fn update_with_picture(id: &str, text: &str, picture: &Picture) {
+    let html = format!("<pre>{}</pre>{}", escape(text), picture.html());
+    display(vec![("text/plain", text.to_owned()), ("text/html", html)], Some(id.to_owned()));
 }
 
 fn show(media: Media) {

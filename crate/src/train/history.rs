@@ -65,37 +65,7 @@ impl History {
     /// # Errors
     /// [`Error::Plot`] where no epoch was finished.
     pub fn plot(&self) -> Result<Picture> {
-        let Some(last) = self.last() else {
-            return Err(Error::Plot("no epoch was finished, so there are no curves".to_owned()));
-        };
-        let lines =
-            |values: [fn(&Epoch) -> f64; 3]| values.map(|value| self.epochs.iter().map(value).collect()).to_vec();
-        let accuracy = lines([|e| e.training_accuracy_running, |e| e.training_accuracy, |e| e.validation_accuracy]);
-        let loss = lines([|e| e.training_loss_running, |e| e.training_loss, |e| e.validation_loss]);
-        let alt = format!(
-            "Accuracy and loss over {} epochs. At the end: training accuracy {:.3} as the running mean and {:.3} \
-             measured at the epoch's end, validation accuracy {:.3}, validation loss {:.3}.",
-            self.epochs.len(),
-            last.training_accuracy_running,
-            last.training_accuracy,
-            last.validation_accuracy,
-            last.validation_loss,
-        );
-        let panels = [
-            Panel {
-                title: "Training and Validation Accuracy",
-                quantity: "accuracy",
-                bounds: (0.0, 1.0),
-                lines: accuracy,
-            },
-            Panel {
-                title: "Training and Validation Loss",
-                quantity: "loss",
-                bounds: (0.0, f64::INFINITY),
-                lines: loss,
-            },
-        ];
-        plot::curves(&["training, running mean", "training, at epoch's end", "validation"], &panels, &alt)
+        curves(&self.epochs)
     }
 
     /// The history as measured facts, for [`report`](crate::notebook::report): a list with a number an epoch each.
@@ -254,6 +224,30 @@ fn percent(share: f64) -> String {
 
 fn points(share: f64) -> String {
     format!("{:.1}", 100.0 * share)
+}
+
+/// Accuracy and loss of these epochs, side by side: see [`History::plot`].
+pub(super) fn curves(epochs: &[Epoch]) -> Result<Picture> {
+    let Some(last) = epochs.last() else {
+        return Err(Error::Plot("no epoch was finished, so there are no curves".to_owned()));
+    };
+    let lines = |values: [fn(&Epoch) -> f64; 3]| values.map(|value| epochs.iter().map(value).collect()).to_vec();
+    let accuracy = lines([|e| e.training_accuracy_running, |e| e.training_accuracy, |e| e.validation_accuracy]);
+    let loss = lines([|e| e.training_loss_running, |e| e.training_loss, |e| e.validation_loss]);
+    let alt = format!(
+        "Accuracy and loss over {} epochs. At the end: training accuracy {:.3} as the running mean and {:.3} \
+         measured at the epoch's end, validation accuracy {:.3}, validation loss {:.3}.",
+        epochs.len(),
+        last.training_accuracy_running,
+        last.training_accuracy,
+        last.validation_accuracy,
+        last.validation_loss,
+    );
+    let panels = [
+        Panel { title: "Training and Validation Accuracy", quantity: "accuracy", bounds: (0.0, 1.0), lines: accuracy },
+        Panel { title: "Training and Validation Loss", quantity: "loss", bounds: (0.0, f64::INFINITY), lines: loss },
+    ];
+    plot::curves(&["training, running mean", "training, at epoch's end", "validation"], &panels, &alt)
 }
 
 /// "1 epoch", "6 epochs".
