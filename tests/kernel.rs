@@ -48,10 +48,10 @@ impl Kernel {
         outputs.iter().map(|output| if let Output::Stdout(text) = output { text.as_str() } else { "" }).collect()
     }
 
-    /// The name and message of the error in which a cell ends.
-    fn error(&mut self, code: &str) -> (String, String) {
+    /// What the kernel says of a cell that is interrupted.
+    fn interrupted(&mut self, code: &str) -> String {
         match self.run(code) {
-            (_, Outcome::Error { name, message, traceback }) => (name, format!("{message}\n{}", traceback.join("\n"))),
+            (_, Outcome::Interrupted(report)) => format!("{}\n{}", report.message, report.detail),
             (_, other) => panic!("{code}: {other:?}"),
         }
     }
@@ -63,15 +63,16 @@ fn an_interrupt_keeps_variables_where_the_cell_listens_and_names_them_where_it_d
     kernel.printed("fn twice(x: i32) -> i32 { 2 * x }\nlet kept = 4;");
     let listens = "println!(\"ready\");\nwhile !candlewick::notebook::interrupted() {\n    \
                    std::thread::sleep(std::time::Duration::from_millis(5));\n}\nlet reached = 7;";
-    let (name, message) = kernel.error(listens);
-    assert_eq!(name, "interrupted", "{message}");
+    assert!(kernel.interrupted(listens).contains("all variables are there"));
     assert_eq!(kernel.printed("println!(\"{reached} {kept}\");"), "7 4\n");
 
-    let (name, message) = kernel.error("println!(\"ready\");\nloop {\n    std::hint::spin_loop();\n}");
-    assert_eq!(name, "interrupted", "{message}");
+    let message = kernel.interrupted("println!(\"ready\");\nloop {\n    std::hint::spin_loop();\n}");
     assert!(message.contains("kept") && message.contains("reached"), "what is lost is named: {message}");
-    let (_, message) = kernel.error("println!(\"{kept}\");");
-    assert!(message.contains("cannot find value `kept`"), "{message}");
+    let (_, outcome) = kernel.run("println!(\"{kept}\");");
+    assert!(
+        matches!(&outcome, Outcome::Error { message, .. } if message.contains("cannot find value `kept`")),
+        "{outcome:?}"
+    );
     assert_eq!(kernel.printed("println!(\"{}\", twice(21));"), "42\n", "definitions are still there");
 }
 
@@ -91,7 +92,8 @@ fn a_compiler_under_way_is_ended_and_nothing_is_lost() {
     });
     let outcome = kernel.run(&code).1;
     asker.join().unwrap();
-    assert!(matches!(&outcome, Outcome::Error { name, .. } if name == "interrupted"), "{outcome:?}");
+    let untouched = |message: &str| message.contains("nothing of it has run");
+    assert!(matches!(&outcome, Outcome::Interrupted(report) if untouched(&report.message)), "{outcome:?}");
     assert_eq!(kernel.printed("println!(\"{kept}\");"), "4\n");
 }
 

@@ -3,7 +3,7 @@
 pub mod folders;
 
 use anyhow::{Context, Result, bail};
-use folders::Folders;
+pub use folders::Folders;
 use jupyter_protocol::JupyterKernelspec;
 use serde_json::json;
 use std::fs;

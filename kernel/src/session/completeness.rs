@@ -19,10 +19,10 @@ pub fn completeness(text: &str) -> Completeness {
         }
         match token.kind {
             TokenKind::OpenParen | TokenKind::OpenBrace | TokenKind::OpenBracket => open.push(closing(token.kind)),
-            TokenKind::CloseParen | TokenKind::CloseBrace | TokenKind::CloseBracket => {
-                if open.pop() != Some(token.kind) {
-                    return Completeness::Invalid;
-                }
+            TokenKind::CloseParen | TokenKind::CloseBrace | TokenKind::CloseBracket
+                if open.pop() != Some(token.kind) =>
+            {
+                return Completeness::Invalid;
             }
             TokenKind::Unknown => return Completeness::Invalid,
             _ => {}
