@@ -101,6 +101,18 @@ fn whatever_is_printed_is_shown_in_order_and_hangs_nothing() {
     assert_eq!(ran.output.status.code(), Some(1));
 }
 
+#[test]
+fn a_backtrace_is_there_on_request() {
+    let ran = run(&[
+        "fn deep(list: &[i32]) -> i32 { list[7] }",
+        "# raises\ndeep(&[]);",
+        "candlewick::notebook::show_backtraces(true);",
+        "# raises\ndeep(&[]);",
+    ]);
+    let trace = |index: usize| ran.notebook["cells"][index]["outputs"][0]["traceback"].to_string();
+    assert!(!trace(1).contains("deep") && trace(3).contains("ctx::deep"), "{} {}", trace(1), trace(3));
+}
+
 /// Where nobody is there to answer, input is at its end.
 #[test]
 fn reading_input_without_a_person_ends() {

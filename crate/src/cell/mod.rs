@@ -10,6 +10,7 @@ pub use kept::{Kept, check, put, put_back, take, type_of};
 pub(crate) use channel::ask;
 
 use crate::notebook::{lines::Line, send};
+use std::backtrace::Backtrace;
 use std::cell::Cell;
 use std::fmt::Display;
 use std::io::Write;
@@ -23,9 +24,16 @@ thread_local! {
     static ENDS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The last panic while a cell ran, its message and line. Not per thread: a worker's panic is resumed in the cell's
+/// The last panic while a cell ran. Not per thread: a worker's panic is resumed in the cell's
 /// own thread without a message.
-static PANIC: Mutex<Option<(String, Option<u32>)>> = Mutex::new(None);
+static PANIC: Mutex<Option<Panic>> = Mutex::new(None);
+
+/// What is known of a panic.
+struct Panic {
+    message: String,
+    line: Option<u32>,
+    backtrace: String,
+}
 
 /// What ended a cell early.
 ///
@@ -97,8 +105,9 @@ fn account(cell: u64, ended: Result<(), Failure>) -> Line {
         Ok(()) => Line::Done { cell },
         Err(Failure(Kind::Returned { message, line })) => Line::ReturnedError { cell, message, line },
         Err(Failure(Kind::Panicked)) => {
-            let (message, line) = last_panic().take().unwrap_or_else(|| ("the cell panicked".to_owned(), None));
-            Line::Panicked { cell, message, line }
+            let unknown = || Panic { message: "the cell panicked".to_owned(), line: None, backtrace: String::new() };
+            let Panic { message, line, backtrace } = last_panic().take().unwrap_or_else(unknown);
+            Line::Panicked { cell, message, line, backtrace }
         }
     }
 }
@@ -116,7 +125,7 @@ fn guard_boxed(code: Box<dyn FnOnce() -> Result<(), Failure> + '_>) -> Result<()
     catch_unwind(AssertUnwindSafe(code)).unwrap_or(Err(Failure(Kind::Panicked)))
 }
 
-fn last_panic() -> std::sync::MutexGuard<'static, Option<(String, Option<u32>)>> {
+fn last_panic() -> std::sync::MutexGuard<'static, Option<Panic>> {
     PANIC.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -129,7 +138,12 @@ pub fn has_debug_assertions() -> bool {
 fn remember_panics() {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
-        *last_panic() = Some((panic_message(info), info.location().and_then(cell_line)));
+        let backtrace = match crate::notebook::backtraces_are_shown() {
+            true => Backtrace::force_capture().to_string(),
+            false => String::new(),
+        };
+        *last_panic() =
+            Some(Panic { message: panic_message(info), line: info.location().and_then(cell_line), backtrace });
         if !IN_CELL.get() {
             before(info);
         }

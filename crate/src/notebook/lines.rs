@@ -39,6 +39,8 @@ pub enum Line {
         message: String,
         /// Line in the source file that the panic names, if it is a cell's.
         line: Option<u32>,
+        /// What had called what, where that was asked for; else empty.
+        backtrace: String,
     },
     /// How far a long task has come.
     Progress {
@@ -115,7 +117,7 @@ mod tests {
             Line::Began { cell: 1 },
             Line::Done { cell: u64::MAX },
             Line::ReturnedError { cell: 2, message: "two\nlines \u{1} and \"quotes\"".into(), line: None },
-            Line::Panicked { cell: 3, message: String::new(), line: Some(7) },
+            Line::Panicked { cell: 3, message: String::new(), line: Some(7), backtrace: "0: main".into() },
             Line::Progress { task: 4, what: "é".into(), done: 1, total: None, unit: "bytes".into(), finished: false },
             Line::Display { media: [("text/plain".to_owned(), "a\n\tb".to_owned())].into(), id: None },
             Line::Clear { wait: true },

@@ -66,6 +66,18 @@ pub fn clear_output(wait: bool) {
     }
 }
 
+/// Whether a cell that panics shows what had called what.
+static BACKTRACES: AtomicBool = AtomicBool::new(false);
+
+/// From now on a cell that panics shows what had called what, or does not any more. On other kernels it does nothing.
+pub fn show_backtraces(show: bool) {
+    BACKTRACES.store(show, Ordering::Relaxed);
+}
+
+pub(crate) fn backtraces_are_shown() -> bool {
+    BACKTRACES.load(Ordering::Relaxed)
+}
+
 /// Whether the work that is under way has been asked to stop.
 static INTERRUPTED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 

@@ -523,10 +523,10 @@ fn take_message(message: Line, cell: u64, end: &mut End, host: &mut dyn Host) {
     match message {
         Line::Done { cell: number } if number == cell => end.marked = Some(Outcome::Done),
         Line::ReturnedError { cell: number, message, line } if number == cell => {
-            end.marked = Some(Outcome::ReturnedError(report(message, line)));
+            end.marked = Some(Outcome::ReturnedError(report(message, line, String::new())));
         }
-        Line::Panicked { cell: number, message, line } if number == cell => {
-            end.marked = Some(Outcome::Panicked(report(message, line)));
+        Line::Panicked { cell: number, message, line, backtrace } if number == cell => {
+            end.marked = Some(Outcome::Panicked(report(message, line, backtrace)));
         }
         // Another cell's number: printed by the cell itself, or by a thread that an earlier one left running.
         Line::Began { .. } | Line::Done { .. } | Line::ReturnedError { .. } | Line::Panicked { .. } => {}
@@ -542,8 +542,8 @@ fn take_message(message: Line, cell: u64, end: &mut End, host: &mut dyn Host) {
     }
 }
 
-fn report(message: String, line: Option<u32>) -> Report {
-    Report { message, line: line.and_then(|line| usize::try_from(line).ok()), detail: String::new() }
+fn report(message: String, line: Option<u32>, detail: String) -> Report {
+    Report { message, line: line.and_then(|line| usize::try_from(line).ok()), detail }
 }
 
 fn outcome(end: End) -> Outcome {
@@ -554,7 +554,11 @@ fn outcome(end: End) -> Outcome {
             Some(outcome) => outcome,
             None => Outcome::Failed(Report::new("the cell returned without saying how it ended")),
         },
-        Finished::Died(message) => Outcome::Died(Report { detail: end.stderr, ..Report::new(message.trim()) }),
+        Finished::Died(message) => {
+            let cause = if message.contains("SIGSEGV") { ": most often a recursion without end" } else { "" };
+            let report = Report::new(format!("{}{cause}", message.trim()));
+            Outcome::Died(Report { detail: end.stderr, ..report })
+        }
         Finished::Failed(message) => Outcome::Failed(Report::new(message)),
         Finished::Refused(refusals) => Outcome::CompileErrors(refusals.iter().map(as_evcxr_says).collect()),
     }
