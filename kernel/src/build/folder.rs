@@ -88,10 +88,10 @@ pub fn link_tree(from: &Path, to: &Path, private: &dyn Fn(&str) -> bool) -> Resu
             "incremental" | ".cargo-lock" => {}
             name if private(name) => {}
             // What cargo writes in place where something has to be compiled again: by links, the template would hear of it.
-            ".fingerprint" | "build" => copy_tree(&source, &target, private)?,
+            ".fingerprint" => copy_tree(&source, &target, private)?,
             _ if entry.file_type()?.is_dir() => link_tree(&source, &target, private)?,
-            // Cargo writes this one in place.
-            ".rustc_info.json" => copy_with_time(&source, &target)?,
+            // So are these, what a build script has said among them.
+            ".rustc_info.json" | "output" | "stderr" | "root-output" | "invoked.timestamp" => copy_with_time(&source, &target)?,
             _ => fs::hard_link(&source, &target).or_else(|_| copy_with_time(&source, &target))?,
         }
     }
