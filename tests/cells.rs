@@ -104,7 +104,7 @@ fn whatever_is_printed_is_shown_in_order_and_hangs_nothing() {
 #[test]
 fn a_backtrace_is_there_on_request() {
     let ran = run(&[
-        "fn deep(list: &[i32]) -> i32 { list[7] }",
+        "#[inline(never)]\nfn deep(list: &[i32]) -> i32 { list[7] }",
         "# raises\ndeep(&[]);",
         "candlewick::notebook::show_backtraces(true);",
         "# raises\ndeep(&[]);",

@@ -91,7 +91,9 @@ pub fn link_tree(from: &Path, to: &Path, private: &dyn Fn(&str) -> bool) -> Resu
             ".fingerprint" => copy_tree(&source, &target, private)?,
             _ if entry.file_type()?.is_dir() => link_tree(&source, &target, private)?,
             // So are these, what a build script has said among them.
-            ".rustc_info.json" | "output" | "stderr" | "root-output" | "invoked.timestamp" => copy_with_time(&source, &target)?,
+            ".rustc_info.json" | "output" | "stderr" | "root-output" | "invoked.timestamp" => {
+                copy_with_time(&source, &target)?
+            }
             _ => fs::hard_link(&source, &target).or_else(|_| copy_with_time(&source, &target))?,
         }
     }

@@ -15,6 +15,9 @@ use uuid::Uuid;
 /// How long a kernel may take to start. Ours may have crates to compile first.
 const START: Duration = Duration::from_secs(900);
 /// How long to wait for a published answer before asking again: subscriptions take a moment.
+/// How often a connection is tried that breaks off.
+const ATTEMPTS: usize = 20;
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(100);
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 /// How long outputs may come after a cell's reply, from a kernel that does not say when it is idle.
 const LATE: Duration = Duration::from_secs(4);
@@ -266,9 +269,20 @@ impl Running {
     }
 }
 
+/// A kernel that is just beginning to listen may break off a connection; so may whoever has had its port before.
+async fn connect_again_and_again(info: &jupyter_protocol::ConnectionInfo) -> Result<Wire> {
+    for _ in 0..ATTEMPTS {
+        if let Ok(wire) = Wire::connect(info, &Uuid::new_v4().to_string()).await {
+            return Ok(wire);
+        }
+        sleep_until(Instant::now() + BETWEEN_ATTEMPTS).await;
+    }
+    Wire::connect(info, &Uuid::new_v4().to_string()).await
+}
+
 /// Connects, and waits for an answer on shell, and for one on iopub: what is published before we hear it is lost.
 async fn connect(info: &jupyter_protocol::ConnectionInfo) -> Result<Wire> {
-    let mut wire = Wire::connect(info, &Uuid::new_v4().to_string()).await?;
+    let mut wire = connect_again_and_again(info).await?;
     let (mut answered, mut published) = (false, false);
     while !(answered && published) {
         let id = wire.ask(KernelInfoRequest {}).await?;
