@@ -83,7 +83,9 @@ fn whatever_is_printed_is_shown_in_order_and_hangs_nothing() {
         "std::io::stdout().write_all(b\"\\xff\\x00|\")?;\nprint!(\"\\u{1}candlewick no message\");",
         "println!(\"{}\", \"x\".repeat(1 << 20));",
         "std::thread::spawn(|| { for n in 0..1000 { println!(\"{n}\"); } }).join().map_err(|_| \"panicked\")?;",
-        "std::thread::spawn(|| loop {\n    print!(\"late\");\n    std::thread::sleep(std::time::Duration::from_millis(1));\n});",
+        "std::thread::spawn(|| loop {\n    print!(\"late\");\n    std::io::stdout().flush().ok();\n    std::thread::sleep(std::time::Duration::from_micros(50));\n});",
+        "# raises\nlet wrong: u8 = \"while it prints\";",
+        "std::thread::spawn(|| for _ in 0..1000 { std::io::stdout().write_all(b\"\\xff\\n\").ok(); std::thread::sleep(std::time::Duration::from_micros(300)); });",
         "println!(\"EVCXR_EXECUTION_COMPLETE\");\nprint!(\"EVCXR_EXECUTION_COMPLETE\");",
         "println!(\"end\");",
         "print!(\"last words\");\neprintln!(\"and these\");\nstd::io::stdout().flush()?;\nstd::process::abort();",
@@ -93,11 +95,12 @@ fn whatever_is_printed_is_shown_in_order_and_hangs_nothing() {
     assert_eq!(ran.text(2).len(), (1 << 20) + 1);
     let numbers: String = (0..1000).map(|n| format!("{n}\n")).collect();
     assert_eq!(ran.text(3), numbers);
-    // What threads print between cells comes in lines.
-    let told = ran.text(5).replace("late", "").replace('\n', "");
-    assert_eq!(told, "EVCXR_EXECUTION_COMPLETE".repeat(2));
-    assert!(ran.text(6).contains("end\n"), "{}", ran.text(6));
-    assert!(ran.text(7).contains("last words") && ran.text(7).contains("and these"), "{}", ran.text(7));
+    assert!(ran.text(5).contains("mismatched types"), "{}", ran.text(5));
+    let told = ran.text(7).replace("late", "").replace("\u{fffd}\n", "");
+    assert_eq!(told, "EVCXR_EXECUTION_COMPLETE\n".repeat(2).trim_end());
+    assert!(ran.text(8).replace("late", "").contains("end\n"), "{}", ran.text(8));
+    let last = ran.text(9).replace("late", "");
+    assert!(last.contains("last words") && last.contains("and these"), "{last}");
     assert_eq!(ran.output.status.code(), Some(1));
 }
 
@@ -122,6 +125,23 @@ fn reading_input_without_a_person_ends() {
     ]);
     assert!(ran.output.status.success(), "{}", ran.said());
     assert_eq!((ran.text(0), ran.text(1)), ("0".to_owned(), "None".to_owned()));
+}
+
+#[test]
+fn commands_that_would_break_the_session_are_refused_and_a_bad_cell_costs_no_variable() {
+    let ran = run(&[
+        "struct P { x: i32 }\nlet p = P { x: 1 };",
+        "# raises\n:opt 0",
+        "# raises\n:restart",
+        "# raises\nstruct P { x: i32, y: i32 }\nprintln!(\"{}\", not_there);",
+        ":vars\nprintln!(\"{}\", p.x);",
+        "struct P { x: i32, y: i32 }\nprintln!(\"new\");",
+        "# raises\np.x",
+    ]);
+    assert!(ran.output.status.success(), "{}", ran.said());
+    assert!(ran.text(1).contains("`:opt` is not for this kernel") && ran.text(2).contains("`:restart`"));
+    assert_eq!(ran.text(4), "let p: P\n1\n");
+    assert!(ran.text(5).contains("defined anew") && ran.text(6).contains("cannot find value `p`"));
 }
 
 #[test]

@@ -11,6 +11,9 @@ fn main() -> ExitCode {
     if let Some(code) = tools::stand_in().or_else(tools::record) {
         return code;
     }
+    if std::env::var_os("EVCXR_IS_RUNTIME").is_some() {
+        tools::end_with_parent();
+    }
     evcxr::runtime_hook();
     if let Some(code) = session::analyst::serve() {
         return code;

@@ -1,7 +1,7 @@
 //! The environment that this program needs from its first moment.
 
 use crate::build::{cache_folder, find_tool};
-use crate::tools::{self, REAL_CARGO, REAL_PATH, REAL_RUSTC};
+use crate::tools::{self, REAL_CARGO, REAL_PATH, REAL_RUSTC, REAL_TOOLCHAIN};
 use anyhow::{Context, Result};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -22,6 +22,9 @@ pub fn settle() -> Result<Option<ExitCode>> {
     let program = std::env::current_exe().context("cannot find this program's own file")?;
     let (cargo, rustc) = (find_tool("cargo"), find_tool("rustc"));
     let mut command = Command::new(&program);
+    if let Some(toolchain) = std::env::var_os("RUSTUP_TOOLCHAIN") {
+        command.env(REAL_TOOLCHAIN, toolchain);
+    }
     // evcxr asks rustup again, in its own folder, where no `rust-toolchain.toml` of the user's speaks.
     if let Some(toolchain) = rustc.parent().and_then(Path::parent).filter(|_| rustc.is_absolute()) {
         command.env("RUSTUP_TOOLCHAIN", toolchain);

@@ -1,8 +1,9 @@
 //! How a cell's process and the kernel are connected: while a cell runs, its standard streams lead straight to the kernel.
 //!
 //! evcxr reads its process's output by lines, and waits for one of its own: a `print!` without newline before that one
-//! makes it wait for ever. So a cell gets three sockets of the kernel's in the place of the three streams, and evcxr's
-//! come back when it ends. What the cell has printed is the kernel's even if its process dies the next moment.
+//! makes it wait for ever, and bytes that are no text make it lose count. So from the first cell on, sockets of the
+//! kernel's are in the place of the process's streams, and evcxr is told directly that a cell has ended. What has been
+//! printed is the kernel's even if the process dies the next moment.
 
 #[cfg(unix)]
 pub use unix::{ask, enter, leave, wanted};
@@ -11,6 +12,7 @@ pub use unix::{ask, enter, leave, wanted};
 mod unix {
     use crate::notebook::{lines::Line, send};
     use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
+    use std::fs::File;
     use std::io::{BufRead, BufReader, Write};
     use std::os::fd::{AsFd, OwnedFd};
     use std::os::unix::net::UnixStream;
@@ -22,12 +24,14 @@ mod unix {
 
     struct Channel {
         folder: PathBuf,
-        output: UnixStream,
         /// What the kernel says on the socket to which the cell prints.
         answers: Mutex<BufReader<UnixStream>>,
         evcxrs_input: OwnedFd,
-        evcxrs_output: OwnedFd,
+        evcxrs_output: Mutex<File>,
     }
+
+    /// What evcxr waits for.
+    const ENDED: &[u8] = b"EVCXR_EXECUTION_COMPLETE\n";
 
     static CHANNEL: OnceLock<Option<Channel>> = OnceLock::new();
 
@@ -36,10 +40,11 @@ mod unix {
         let (output, errors) = (connect("out")?, connect("err")?);
         let answers = Mutex::new(BufReader::new(output.try_clone()?));
         let evcxrs_input = std::io::stdin().as_fd().try_clone_to_owned()?;
-        let evcxrs_output = std::io::stdout().as_fd().try_clone_to_owned()?;
-        // evcxr has no use for standard error: it stays the kernel's for good.
+        let evcxrs_output = Mutex::new(File::from(std::io::stdout().as_fd().try_clone_to_owned()?));
+        std::io::stdout().flush()?;
         dup2_stderr(&errors)?;
-        Ok(Channel { folder: folder.to_path_buf(), output, answers, evcxrs_input, evcxrs_output })
+        dup2_stdout(&output)?;
+        Ok(Channel { folder: folder.to_path_buf(), answers, evcxrs_input, evcxrs_output })
     }
 
     fn channel() -> Option<&'static Channel> {
@@ -47,23 +52,21 @@ mod unix {
         CHANNEL.get_or_init(open).as_ref()
     }
 
-    /// A cell begins: its streams lead to the kernel.
+    /// A cell begins: what it reads comes from the kernel.
     pub fn enter() {
         if let Some(channel) = channel() {
-            // What an earlier cell's threads have printed since goes where it would have gone.
-            let _ = std::io::stdout().flush();
-            let _ = dup2_stdout(&channel.output);
             // A new one each time: the kernel ends one where nobody answers.
             let _ = UnixStream::connect(channel.folder.join("in")).and_then(|input| Ok(dup2_stdin(&input)?));
         }
     }
 
-    /// A cell has ended: evcxr gets its streams back, at the beginning of a line.
+    /// A cell has ended: evcxr gets its input back, and hears of it.
     pub fn leave() {
         if let Some(channel) = channel() {
-            let _ = std::io::stdout().flush();
-            let _ = dup2_stdin(&channel.evcxrs_input).and_then(|()| dup2_stdout(&channel.evcxrs_output));
-            let _ = std::io::stdout().write_all(b"\n").and_then(|()| std::io::stdout().flush());
+            let _ = dup2_stdin(&channel.evcxrs_input);
+            send(&Line::Left);
+            let mut output = channel.evcxrs_output.lock().unwrap_or_else(PoisonError::into_inner);
+            let _ = output.write_all(ENDED);
         }
     }
 

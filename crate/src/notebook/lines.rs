@@ -81,6 +81,8 @@ pub enum Line {
         /// Whether the answer is to be hidden.
         secret: bool,
     },
+    /// The cell is left: evcxr's own word for that comes behind this line, and is not for people.
+    Left,
     /// A measured fact for whoever runs the notebook: `lesson --json` gathers these.
     Report {
         /// What it is about: "data", "fit", "stage".
@@ -121,6 +123,7 @@ mod tests {
             Line::Progress { task: 4, what: "é".into(), done: 1, total: None, unit: "bytes".into(), finished: false },
             Line::Display { media: [("text/plain".to_owned(), "a\n\tb".to_owned())].into(), id: None },
             Line::Clear { wait: true },
+            Line::Left,
             Line::Ask { prompt: "name? ".into(), secret: false },
             Line::Report { about: "fit".into(), facts: serde_json::json!({"epochs": 6, "accuracy": [0.5, 1.0]}) },
         ];

@@ -88,7 +88,7 @@ pub fn link_tree(from: &Path, to: &Path, private: &dyn Fn(&str) -> bool) -> Resu
             "incremental" | ".cargo-lock" => {}
             name if private(name) => {}
             // What cargo writes in place where something has to be compiled again: by links, the template would hear of it.
-            ".fingerprint" => copy_tree(&source, &target, private)?,
+            ".fingerprint" | "out" => copy_tree(&source, &target, private)?,
             _ if entry.file_type()?.is_dir() => link_tree(&source, &target, private)?,
             // So are these, what a build script has said among them.
             ".rustc_info.json" | "output" | "stderr" | "root-output" | "invoked.timestamp" => {

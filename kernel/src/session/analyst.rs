@@ -12,12 +12,14 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 /// Makes this program an analyst.
 pub const ANALYST: &str = "CANDLEWICK_ANALYST";
 
+/// How many questions may wait for their answers.
+const MOST_LATE: usize = 3;
 /// A question for whose answer all must be known that later ones need.
 const WARM_UP: &str = "use candlewick::prelude::*;\nlet tensor: Tensor = todo!();\ntensor.";
 
@@ -55,6 +57,7 @@ pub struct Analyst {
     answers: Receiver<Answer>,
     /// How many answers are still to come to questions for which nobody waits any more.
     late: usize,
+    ended: bool,
     /// Last, so that it goes when nothing uses it any more.
     _folder: SessionFolder,
 }
@@ -78,7 +81,7 @@ impl Analyst {
             let lines = BufReader::new(output).lines().map_while(Result::ok);
             lines.filter_map(|line| serde_json::from_str(&line).ok()).try_for_each(|answer| sender.send(answer))
         });
-        Ok(Self { process, questions, answers, late: 0, _folder: folder })
+        Ok(Self { process, questions, answers, late: 0, ended: false, _folder: folder })
     }
 
     /// What could stand there; none where it does not answer in time.
@@ -104,18 +107,37 @@ impl Analyst {
         }
     }
 
+    /// Whether it has died, and another is to be started.
+    pub fn has_ended(&self) -> bool {
+        self.ended
+    }
+
     fn ask(&mut self, question: &Question, patience: Duration) -> Option<Answer> {
-        let line = serde_json::to_string(question).ok()?;
-        writeln!(self.questions, "{line}").and_then(|()| self.questions.flush()).ok()?;
-        loop {
-            let Ok(answer) = self.answers.recv_timeout(patience) else {
-                self.late += 1;
-                return None;
-            };
-            if self.late == 0 {
-                return Some(answer);
-            }
+        while self.late > 0 && self.answers.try_recv().is_ok() {
             self.late -= 1;
+        }
+        // While it is still reading, its pipe must not fill: then nobody could go on.
+        if self.late > MOST_LATE {
+            return None;
+        }
+        let line = serde_json::to_string(question).ok()?;
+        if writeln!(self.questions, "{line}").and_then(|()| self.questions.flush()).is_err() {
+            self.ended = true;
+            return None;
+        }
+        loop {
+            match self.answers.recv_timeout(patience) {
+                Ok(answer) if self.late == 0 => return Some(answer),
+                Ok(_) => self.late -= 1,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.late += 1;
+                    return None;
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.ended = true;
+                    return None;
+                }
+            }
         }
     }
 }

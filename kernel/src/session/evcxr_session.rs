@@ -14,7 +14,7 @@ use anyhow::Result;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How a session is opened.
 #[derive(Clone, Debug)]
@@ -36,6 +36,8 @@ pub struct EvcxrSession {
     /// What the cells have defined or imported so far: name and text.
     items: BTreeMap<String, String>,
     cells: u64,
+    /// Whether the cell under way has been compiled and has run, so that evcxr has taken over what it defines.
+    has_run: bool,
     peak_memory: Option<u64>,
     template: Template,
     options: SessionOptions,
@@ -48,14 +50,14 @@ pub struct EvcxrSession {
 const RETRIES: usize = 8;
 /// How long a stream may lag behind evcxr's word that it has finished.
 const LAG: Duration = Duration::from_secs(2);
-/// How long lines are waited for that may or may not come.
-const DRAIN: Duration = Duration::from_millis(20);
 /// How long a completion may take: a front end waits about a second for it.
 const TAB: Duration = Duration::from_millis(900);
 /// How long an inspection may take: it is asked for on purpose.
 const HOVER: Duration = Duration::from_secs(15);
 /// In a text shorter than this, in bytes, any variable may be meant.
 const SHORT: usize = 4000;
+/// How much of what a cell said last on standard error is told where its process dies, in bytes.
+const LAST_ERRORS: usize = 16 << 10;
 /// How often a running cell is looked at: whether it waits for input.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -74,6 +76,7 @@ impl EvcxrSession {
             kept: Variables::new(),
             items: BTreeMap::new(),
             cells: 0,
+            has_run: false,
             peak_memory: None,
             template: template.clone(),
             options: options.clone(),
@@ -84,7 +87,7 @@ impl EvcxrSession {
 
     fn run(&mut self, code: &str, host: &mut dyn Host) -> Result<Outcome> {
         self.cells += 1;
-        self.reins.begin();
+        self.has_run = false;
         let cell = match Cell::parse(code) {
             Ok(cell) => cell,
             Err((_, text)) => return self.refuse_unparsed(&text),
@@ -100,15 +103,21 @@ impl EvcxrSession {
         let mut judgement = None;
         if !outdated.is_empty() || !cfg!(unix) {
             // Nothing may be lost for a cell that does not compile.
+            let wrong = self.compiler.check(&cell, &self.kept)?;
+            if !wrong.is_empty() {
+                return Ok(Outcome::CompileErrors(wrong));
+            }
             judgement = Some(self.judge(&cell)?);
             if let Some(Judgement::Wrong(diagnostics)) = judgement {
                 return Ok(Outcome::CompileErrors(diagnostics));
             }
-            self.drop_outdated(&outdated, host);
         }
+        let dropped = self.drop_outdated(&outdated, host);
         let outcome = self.run_cell(&cell, judgement, host)?;
-        if !matches!(outcome, Outcome::CompileErrors(_)) {
+        if self.has_run {
             self.items.extend(definitions);
+        } else {
+            self.kept.extend(dropped);
         }
         Ok(outcome)
     }
@@ -127,12 +136,15 @@ impl EvcxrSession {
         outdated.map(|(name, _)| name.clone()).collect()
     }
 
-    fn drop_outdated(&mut self, outdated: &[String], host: &mut dyn Host) {
+    /// Drops them, and gives them back for the case that the cell does not run after all.
+    fn drop_outdated(&mut self, outdated: &[String], host: &mut dyn Host) -> Variables {
         if !outdated.is_empty() {
             let names = outdated.join("`, `");
             host.send(Output::Stdout(format!("`{names}` went: a type of the notebook's own has been defined anew.\n")));
-            self.kept.retain(|name, _| !outdated.contains(name));
         }
+        let (dropped, kept) = std::mem::take(&mut self.kept).into_iter().partition(|(name, _)| outdated.contains(name));
+        self.kept = kept;
+        dropped
     }
 
     /// Only a cell that binds variables needs to be judged; for the others, building them is judgement enough.
@@ -148,6 +160,9 @@ impl EvcxrSession {
         let mut moved = Moved::default();
         let mut judged = judged.map(Ok);
         for _ in 0..RETRIES {
+            if self.reins.is_interrupted() {
+                return Ok(before_it_ran());
+            }
             self.request(cell.wrapped(self.cells, &self.kept, &moved))?;
             // While evcxr builds the cell. It waits for the judgement before it runs.
             let judgement = judged.take().unwrap_or_else(|| self.judge(cell));
@@ -188,9 +203,7 @@ impl EvcxrSession {
 
     /// Where a cell was interrupted while it was being compiled.
     fn interrupted_before_it_ran(&self, end: &End) -> Option<Outcome> {
-        let failed = matches!(end.finished, Finished::Failed(_) | Finished::Refused(_));
-        let report = Report::new("it was still being compiled: nothing of it has run, and all variables are there");
-        (failed && self.reins.is_interrupted()).then_some(Outcome::Interrupted(report))
+        (!end.ran && !matches!(end.finished, Finished::Died(_)) && self.reins.is_interrupted()).then(before_it_ran)
     }
 
     /// How a cell ended that ran, and what it leaves.
@@ -234,39 +247,65 @@ impl EvcxrSession {
     /// evcxr's own commands; an outcome only where one fails.
     fn run_commands(&mut self, commands: &[String], host: &mut dyn Host) -> Result<Option<Outcome>> {
         for command in commands {
-            let dependency = command.strip_prefix(":dep ").map(|rest| {
-                rest.split(['=', ' ', '@']).find(|word| !word.is_empty()).unwrap_or_default().replace('-', "_")
-            });
-            let execute = match dependency.as_deref() {
-                // It is there already.
-                Some("candlewick") => continue,
-                Some(name @ ("candle_core" | "candle_nn")) => {
-                    host.send(Output::Stdout(format!(
-                        "`{name}` is candlewick's own: a second copy would number tensors anew and give wrong gradients.\n"
-                    )));
-                    format!("use candlewick::{name};")
+            let name = command.trim_start_matches(':').split_whitespace().next().unwrap_or_default();
+            let outcome = match name {
+                "dep" => self.add_dependency(command, host)?,
+                "vars" => {
+                    host.send(Output::Stdout(self.variables()));
+                    None
                 }
-                Some(name) => {
-                    self.compiler.add_crate(name);
-                    command.clone()
-                }
-                None => command.clone(),
+                _ => Some(refused(name)),
             };
-            self.request(execute)?;
-            let end = self.follow(None, host)?;
-            if let Some(interrupted) = self.interrupted_before_it_ran(&end) {
-                return Ok(Some(interrupted));
-            }
-            match end.finished {
-                Finished::Returned { .. } => {}
-                Finished::Refused(refusals) => {
-                    return Ok(Some(Outcome::CompileErrors(refusals.iter().map(as_cargo_says).collect())));
-                }
-                Finished::Died(message) => return Ok(Some(Outcome::Died(Report::new(message)))),
-                Finished::Failed(message) => return Ok(Some(Outcome::Failed(Report::new(message)))),
+            if outcome.is_some() {
+                return Ok(outcome);
             }
         }
         Ok(None)
+    }
+
+    fn variables(&self) -> String {
+        let line = |(name, variable): (&String, &Variable)| {
+            format!("let {}{name}: {}\n", if variable.mutable { "mut " } else { "" }, variable.type_name)
+        };
+        self.kept.iter().map(line).collect()
+    }
+
+    fn add_dependency(&mut self, command: &str, host: &mut dyn Host) -> Result<Option<Outcome>> {
+        let rest = command.strip_prefix(":dep").unwrap_or_default();
+        let name = rest.split(['=', ' ', '@']).find(|word| !word.is_empty()).unwrap_or_default().replace('-', "_");
+        // Each runs an empty cell as well: what evcxr runs, it must be told the end of.
+        let empty = format!("candlewick::cell::run({}, || Ok(()));", self.cells);
+        let code = match name.as_str() {
+            // It is there already.
+            "candlewick" => return Ok(None),
+            "candle_core" | "candle_nn" => {
+                host.send(Output::Stdout(format!(
+                    "`{name}` is candlewick's own: a second copy would number tensors anew and give wrong gradients.\n"
+                )));
+                format!("{empty}\nuse candlewick::{name};")
+            }
+            _ => format!("{command}\n{empty}"),
+        };
+        if self.reins.is_interrupted() {
+            return Ok(Some(before_it_ran()));
+        }
+        self.request(code)?;
+        let end = self.follow(Some(true), host)?;
+        if let Some(interrupted) = self.interrupted_before_it_ran(&end) {
+            return Ok(Some(interrupted));
+        }
+        Ok(match end.finished {
+            Finished::Returned { .. } => {
+                self.compiler.add_crate(&name);
+                None
+            }
+            Finished::Refused(refusals) => Some(Outcome::CompileErrors(refusals.iter().map(as_cargo_says).collect())),
+            Finished::Died(message) => {
+                self.kept.clear();
+                Some(Outcome::Died(Report::new(message)))
+            }
+            Finished::Failed(message) => Some(Outcome::Failed(Report::new(message))),
+        })
     }
 
     fn refuse_unparsed(&self, text: &str) -> Result<Outcome> {
@@ -290,6 +329,7 @@ impl EvcxrSession {
         self.reins.idle();
         followed?;
         if let Finished::Returned { media, source } = &mut end.finished {
+            self.has_run |= end.ran;
             self.compiler.remember_items(source);
             if !media.is_empty() {
                 host.send(Output::Result { media: std::mem::take(media) });
@@ -300,19 +340,19 @@ impl EvcxrSession {
     }
 
     fn events(&mut self, wanted: Option<bool>, end: &mut End, host: &mut dyn Host) -> Result<()> {
-        let mut finished = false;
-        while !(finished && end.is_whole(wanted)) {
-            let patience = match finished {
-                false => LOOK,
-                true if matches!(end.finished, Finished::Returned { .. } | Finished::Died(_)) && end.began => LAG,
-                true => DRAIN,
-            };
+        // Set when evcxr has finished: threads that go on printing must not keep the cell from ending.
+        let mut deadline: Option<Instant> = None;
+        let mut looked = Instant::now();
+        while !(deadline.is_some() && end.is_whole()) {
+            let patience = deadline.map_or(LOOK, |deadline| deadline.saturating_duration_since(Instant::now()));
             match self.worker.event(patience)? {
-                None if finished => break,
-                None => self.look_for_input(end, host),
+                None if deadline.is_some() => break,
+                None => {}
                 Some(Event::Finished(how)) => {
-                    finished = true;
+                    deadline = Some(Instant::now() + LAG);
                     end.finished = how;
+                    // Where the process has died, an interrupt would reach the one that follows it.
+                    self.reins.idle();
                 }
                 Some(Event::Closed(name)) => end.closed(name),
                 Some(Event::Stopped(message)) => {
@@ -320,6 +360,13 @@ impl EvcxrSession {
                     break;
                 }
                 Some(Event::Said(name, said)) => self.pass_on(name, said, wanted, end, host),
+            }
+            if deadline.is_none() && looked.elapsed() >= LOOK {
+                self.look_for_input(end, host);
+                looked = Instant::now();
+            }
+            if deadline.is_some_and(|deadline| Instant::now() > deadline) {
+                break;
             }
         }
         Ok(())
@@ -329,15 +376,17 @@ impl EvcxrSession {
         match (name, said) {
             (StreamName::Output, Said::Text(text)) => host.send(Output::Stdout(text)),
             (StreamName::Errors, Said::Text(text)) => {
-                end.stderr += &text;
+                end.add_errors(&text);
                 host.send(Output::Stderr(text));
             }
             (_, Said::Content(media)) => host.send(Output::Result { media }),
             (StreamName::Errors, Said::Message(_)) => end.errors_ended = true,
             (StreamName::Output, Said::Message(Line::Began { cell })) if cell == self.cells => {
                 end.began = true;
+                // From here on an interrupt reaches the cell itself.
                 self.reins.running();
-                self.worker.answer(if wanted == Some(true) { "go" } else { "no" });
+                end.ran = wanted == Some(true) && !self.reins.is_interrupted();
+                self.worker.answer(if end.ran { "go" } else { "no" });
             }
             (StreamName::Output, Said::Message(Line::Ask { prompt, secret })) => {
                 let answer = host.input(&prompt, secret);
@@ -370,7 +419,7 @@ impl EvcxrSession {
 
     /// The analyst, started where there is none yet; none where it cannot be.
     fn analyst(&mut self) -> Option<&mut Analyst> {
-        if self.analyst.is_none() {
+        if self.analyst.as_ref().is_none_or(Analyst::has_ended) {
             self.analyst = Analyst::start(&self.options.runtime, &self.template).ok();
         }
         self.analyst.as_mut()
@@ -412,7 +461,10 @@ impl EvcxrSession {
 
 impl Session for EvcxrSession {
     fn execute(&mut self, code: &str, host: &mut dyn Host) -> Outcome {
-        self.run(code, host).unwrap_or_else(|error| Outcome::Failed(Report::new(format!("{error:#}"))))
+        self.reins.begin();
+        let outcome = self.run(code, host);
+        self.reins.end();
+        outcome.unwrap_or_else(|error| Outcome::Failed(Report::new(format!("{error:#}"))))
     }
 
     fn control(&self) -> Arc<dyn Control> {
@@ -472,11 +524,17 @@ fn reads_input(process: u32) -> bool {
     calls.any(|call| call.starts_with(read))
 }
 
+fn before_it_ran() -> Outcome {
+    Outcome::Interrupted(Report::new("nothing of it has run yet, and all variables are there"))
+}
+
 /// What became of one piece of code.
 struct End {
     finished: Finished,
-    /// Whether the cell's own code was reached.
+    /// Whether the process has come to the cell.
     began: bool,
+    /// Whether the cell was let go.
+    ran: bool,
     /// How the helper crate says that the cell ended.
     marked: Option<Outcome>,
     /// Whether all that the cell wrote to standard error is here.
@@ -491,6 +549,7 @@ impl Default for End {
         Self {
             finished: Finished::Failed(String::new()),
             began: false,
+            ran: false,
             marked: None,
             errors_ended: false,
             output_closed: false,
@@ -509,12 +568,23 @@ impl End {
     }
 
     /// Whether nothing more is to come, now that evcxr has finished.
-    fn is_whole(&self, wanted: Option<bool>) -> bool {
+    fn is_whole(&self) -> bool {
         match self.finished {
-            Finished::Returned { .. } => wanted != Some(true) || (self.marked.is_some() && self.errors_ended),
-            Finished::Died(_) => self.output_closed && self.errors_closed,
-            // Nothing of it has run; what earlier cells' threads print may be on its way.
-            _ => false,
+            Finished::Returned { .. } if self.ran => {
+                (self.marked.is_some() || self.output_closed) && (self.errors_ended || self.errors_closed)
+            }
+            Finished::Died(_) if self.began => self.output_closed && self.errors_closed,
+            // Nothing of it has run.
+            _ => true,
+        }
+    }
+
+    fn add_errors(&mut self, text: &str) {
+        self.stderr += text;
+        let surplus = self.stderr.len().saturating_sub(LAST_ERRORS);
+        if surplus > LAST_ERRORS {
+            let cut = (surplus..).find(|at| self.stderr.is_char_boundary(*at)).unwrap_or(0);
+            self.stderr.drain(..cut);
         }
     }
 }
@@ -538,7 +608,7 @@ fn take_message(message: Line, cell: u64, end: &mut End, host: &mut dyn Host) {
         Line::Clear { wait } => host.send(Output::Clear { wait }),
         Line::Report { about, facts } => host.send(Output::Report { about, facts }),
         // Asked where the answer is waited for.
-        Line::Ask { .. } => {}
+        Line::Ask { .. } | Line::Left => {}
     }
 }
 
@@ -582,6 +652,21 @@ fn as_evcxr_says(refusal: &Refusal) -> Diagnostic {
         column: None,
         rendered: refusal.rendered.clone(),
     }
+}
+
+/// What to say of a command that would leave the session in pieces, or that it has no need of.
+fn refused(command: &str) -> Outcome {
+    let instead = match command {
+        "clear" | "restart" | "quit" => "restart or shut down the kernel instead",
+        "type" | "t" | "doc" | "help" => "ask the front end about a name, with Shift-Tab or `?`",
+        "load_config" | "toolchain" | "linker" | "opt" | "codegen_backend" => {
+            "cells are compiled as their dependencies are, once for all notebooks"
+        }
+        _ => "`:dep` and `:vars` are known",
+    };
+    let message = format!("`:{command}` is not for this kernel: {instead}");
+    let rendered = format!("error: {message}\n");
+    Outcome::CompileErrors(vec![Diagnostic { code: None, message, line: None, column: None, rendered }])
 }
 
 /// What cargo has against a dependency: its error, without what it did before.

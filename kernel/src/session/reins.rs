@@ -25,6 +25,8 @@ struct State {
     phase: Phase,
     /// How many executions there have been.
     number: u64,
+    /// Whether a cell is under way, in whatever phase.
+    busy: bool,
     interrupted: bool,
 }
 
@@ -45,27 +47,34 @@ impl Reins {
 
     /// A cell begins.
     pub fn begin(&self) {
-        self.state().interrupted = false;
+        let mut state = self.state();
+        (state.busy, state.interrupted) = (true, false);
+    }
+
+    /// A cell has ended.
+    pub fn end(&self) {
+        self.state().busy = false;
     }
 
     /// Something is compiled from now on.
     pub fn compiling(&self) {
-        for file in [COMPILING, REFUSED] {
-            // As a rule it is not there.
-            let _ = std::fs::remove_file(self.folder.join(file));
-        }
+        self.forget_compiler();
+        // As a rule it is not there.
+        let _ = std::fs::remove_file(self.folder.join(REFUSED));
         let mut state = self.state();
         (state.phase, state.number) = (Phase::Compiling, state.number + 1);
     }
 
     /// What was compiled runs from now on.
     pub fn running(&self) {
+        self.forget_compiler();
         self.state().phase = Phase::Running;
         self.changed.notify_all();
     }
 
     /// What was compiled has ended.
     pub fn idle(&self) {
+        self.forget_compiler();
         self.state().phase = Phase::Idle;
         self.changed.notify_all();
     }
@@ -87,6 +96,11 @@ impl Reins {
             }
         });
         end_group(&self.folder);
+    }
+
+    /// The number of a process that has ended may be another's soon.
+    fn forget_compiler(&self) {
+        let _ = std::fs::remove_file(self.folder.join(COMPILING));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -123,14 +137,17 @@ impl Control for Rein {
     fn interrupt(&self) {
         let state = {
             let mut state = self.0.state();
-            if state.phase == Phase::Idle {
+            if !state.busy {
                 return;
             }
             state.interrupted = true;
             *state
         };
-        if state.phase == Phase::Compiling {
-            return self.0.stop_compiling();
+        match state.phase {
+            // It is looked at before anything more is done.
+            Phase::Idle => return,
+            Phase::Compiling => return self.0.stop_compiling(),
+            Phase::Running => {}
         }
         ask_to_stop(self.0.child().lock().unwrap_or_else(PoisonError::into_inner).id());
         let reins = Arc::clone(&self.0);
@@ -142,9 +159,15 @@ impl Control for Rein {
     }
 
     fn kill(&self) {
-        self.0.state().interrupted = true;
+        let phase = {
+            let mut state = self.0.state();
+            state.interrupted = true;
+            state.phase
+        };
         let _ = std::fs::write(self.0.folder.join(REFUSED), "");
-        end_group(&self.0.folder);
+        if phase == Phase::Compiling {
+            end_group(&self.0.folder);
+        }
         self.0.end_child();
     }
 }

@@ -8,6 +8,8 @@ const LONGEST: usize = 256 << 20;
 /// Content that a value shows in evcxr's own way, between two such lines.
 const BEGIN: &str = "EVCXR_BEGIN_CONTENT ";
 const END: &str = "\nEVCXR_END_CONTENT\n";
+/// What evcxr's part of the process says when a cell is left: it has been told already.
+const ENDED: &str = "EVCXR_EXECUTION_COMPLETE\n";
 
 /// One piece of what was written.
 #[derive(Debug, PartialEq)]
@@ -28,6 +30,10 @@ pub struct Stream {
     in_line: bool,
     /// Content of which more media types may follow at once.
     content: BTreeMap<String, String>,
+    /// Whether evcxr's word is still to come, and to be left out.
+    ended_is_due: bool,
+    /// Up to where the end of a message or content has been looked for.
+    searched: usize,
 }
 
 impl Stream {
@@ -48,6 +54,11 @@ impl Stream {
         if self.pending.is_empty() {
             return false;
         }
+        if self.ended_is_due && self.pending.starts_with(ENDED.as_bytes()) {
+            self.drop_front(ENDED.len());
+            self.ended_is_due = false;
+            return true;
+        }
         if !self.in_line && self.pending.starts_with(BEGIN.as_bytes()) {
             return self.take_content(last, out);
         }
@@ -55,7 +66,8 @@ impl Stream {
             return self.take_message(last, out);
         }
         let could_begin = |mark: &str| mark.as_bytes().starts_with(&self.pending);
-        if !last && (could_begin(MARK) || (!self.in_line && could_begin(BEGIN))) {
+        let ended = self.ended_is_due && could_begin(ENDED);
+        if !last && (ended || could_begin(MARK) || (!self.in_line && could_begin(BEGIN))) {
             return false;
         }
         self.take_text(last, out)
@@ -68,7 +80,7 @@ impl Stream {
             return false;
         }
         let text = String::from_utf8_lossy(&self.pending[..end]).into_owned();
-        self.pending.drain(..end);
+        self.drop_front(end);
         self.in_line = !text.ends_with('\n');
         self.flush_content(out);
         out(Said::Text(text));
@@ -82,7 +94,9 @@ impl Stream {
         let stops = |at: usize| {
             let rest = &pending[at..];
             let whole_or_part = |mark: &[u8]| rest.starts_with(mark) || (!last && mark.starts_with(rest));
-            whole_or_part(mark) || (pending[at - 1] == b'\n' && whole_or_part(BEGIN.as_bytes()))
+            whole_or_part(mark)
+                || (self.ended_is_due && whole_or_part(ENDED.as_bytes()))
+                || (pending[at - 1] == b'\n' && whole_or_part(BEGIN.as_bytes()))
         };
         let found = (1..pending.len()).find(|at| matches!(pending[*at], b'\x01' | b'E') && stops(*at));
         let end = found.unwrap_or(pending.len());
@@ -90,7 +104,9 @@ impl Stream {
     }
 
     fn take_message(&mut self, last: bool, out: &mut dyn FnMut(Said)) -> bool {
-        let Some(end) = self.pending.iter().position(|byte| *byte == b'\n') else {
+        let searched = self.searched;
+        self.searched = self.pending.len();
+        let Some(end) = self.pending[searched..].iter().position(|byte| *byte == b'\n').map(|at| searched + at) else {
             if last || self.pending.len() > LONGEST {
                 return self.give_up(out);
             }
@@ -98,23 +114,28 @@ impl Stream {
         };
         let message = std::str::from_utf8(&self.pending[..end]).ok().and_then(Line::decode);
         let Some((_, message)) = message else { return self.give_up(out) };
-        self.pending.drain(..=end);
+        self.drop_front(end + 1);
         self.in_line = false;
         self.flush_content(out);
+        if message == Line::Left {
+            self.ended_is_due = true;
+        }
         out(Said::Message(message));
         true
     }
 
     fn take_content(&mut self, last: bool, out: &mut dyn FnMut(Said)) -> bool {
-        let end = self.pending.windows(END.len()).position(|window| window == END.as_bytes());
-        let Some(end) = end else {
+        let searched = self.searched;
+        self.searched = self.pending.len().saturating_sub(END.len());
+        let end = self.pending[searched..].windows(END.len()).position(|window| window == END.as_bytes());
+        let Some(end) = end.map(|at| searched + at) else {
             if last || self.pending.len() > LONGEST {
                 return self.give_up(out);
             }
             return false;
         };
         let block = String::from_utf8_lossy(&self.pending[BEGIN.len()..end]).into_owned();
-        self.pending.drain(..end + END.len());
+        self.drop_front(end + END.len());
         let (media_type, content) = block.split_once('\n').unwrap_or((&block, ""));
         if self.content.contains_key(media_type) {
             self.flush_content(out);
@@ -126,10 +147,16 @@ impl Stream {
     /// What looked like a message is text: its first byte goes, so that the rest is looked at again.
     fn give_up(&mut self, out: &mut dyn FnMut(Said)) -> bool {
         self.flush_content(out);
-        let first: Vec<u8> = self.pending.drain(..1).collect();
+        let first = String::from_utf8_lossy(&self.pending[..1]).into_owned();
+        self.drop_front(1);
         self.in_line = true;
-        out(Said::Text(String::from_utf8_lossy(&first).into_owned()));
+        out(Said::Text(first));
         true
+    }
+
+    fn drop_front(&mut self, count: usize) {
+        self.pending.drain(..count);
+        self.searched = 0;
     }
 
     fn flush_content(&mut self, out: &mut dyn FnMut(Said)) {
@@ -218,6 +245,17 @@ mod tests {
         );
         assert_eq!(said(&[b"EVCXR_BEGIN_CONTENT text/plain\nnever ends"]).len(), 1);
         assert_eq!(said(&[b"\xe2\x82"]), [text("\u{fffd}")], "cut for good");
+    }
+
+    #[test]
+    fn evcxrs_word_is_left_out_once_and_only_when_it_is_due() {
+        let left = Line::Left.encode();
+        let whole = format!("{ENDED}{left}x{ENDED}{ENDED}");
+        for size in 1..whole.len() {
+            let pieces: Vec<&[u8]> = whole.as_bytes().chunks(size).collect();
+            let want = [text(ENDED), Said::Message(Line::Left), text(&format!("x{ENDED}"))];
+            assert_eq!(said(&pieces), want, "in pieces of {size}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -68,6 +68,9 @@ pub struct Worker {
     channel: Channel,
 }
 
+/// How many pieces of what cells say may wait: a cell that prints faster than anybody reads has to wait, too.
+const WAITING: usize = 256;
+
 /// evcxr reads its settings from the current folder, of which a process has one only.
 static CURRENT_FOLDER: Mutex<()> = Mutex::new(());
 
@@ -84,12 +87,12 @@ impl Worker {
         environment: &[(String, String)],
     ) -> Result<Self> {
         let (requests, requested) = channel();
-        let (sender, events) = channel();
+        let (sender, events) = sync_channel(WAITING);
         let (ready, started) = channel();
         #[allow(unused_mut)]
         let mut command = runtime_command(template, folder, runtime, directory, environment);
         #[cfg(unix)]
-        let channel = Channel::open(&sender)?;
+        let channel = Channel::open(folder.path(), &sender)?;
         #[cfg(unix)]
         command.env(channel::FOLDER, channel.folder());
         let folder = folder.path().to_path_buf();
@@ -213,7 +216,7 @@ fn runtime_command(
 }
 
 /// Passes on the lines that evcxr does not understand.
-fn forward(lines: impl IntoIterator<Item = String> + Send + 'static, sender: Sender<Event>, name: StreamName) {
+fn forward(lines: impl IntoIterator<Item = String> + Send + 'static, sender: SyncSender<Event>, name: StreamName) {
     std::thread::spawn(move || {
         let mut stream = Stream::default();
         for line in lines {
@@ -232,7 +235,7 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it did not say why".to_owned())
 }
 
-fn serve(mut context: CommandContext, requests: &Receiver<String>, sender: &Sender<Event>) {
+fn serve(mut context: CommandContext, requests: &Receiver<String>, sender: &SyncSender<Event>) {
     for code in requests {
         let result = context.execute(&code);
         let finished = match result {

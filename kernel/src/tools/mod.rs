@@ -22,6 +22,9 @@ pub const REAL_RUSTC: &str = "CANDLEWICK_REAL_RUSTC";
 /// The path as the user has it.
 pub const REAL_PATH: &str = "CANDLEWICK_REAL_PATH";
 
+/// The toolchain that the user has asked rustup for, if any.
+pub const REAL_TOOLCHAIN: &str = "CANDLEWICK_REAL_TOOLCHAIN";
+
 /// Where this file is in a session's folder, nothing is compiled: the cell is not wanted any more.
 pub const REFUSED: &str = "refused";
 
@@ -151,8 +154,11 @@ pub fn with_the_users_environment(command: &mut Command) {
     if let Some(path) = std::env::var_os(REAL_PATH) {
         command.env("PATH", path);
     }
-    for name in ["CARGO", "RUSTC", REAL_CARGO, REAL_RUSTC, REAL_PATH] {
+    for name in ["CARGO", "RUSTC", "RUSTUP_TOOLCHAIN", REAL_CARGO, REAL_RUSTC, REAL_PATH, REAL_TOOLCHAIN] {
         command.env_remove(name);
+    }
+    if let Some(toolchain) = std::env::var_os(REAL_TOOLCHAIN) {
+        command.env("RUSTUP_TOOLCHAIN", toolchain);
     }
 }
 

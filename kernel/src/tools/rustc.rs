@@ -1,6 +1,6 @@
 //! The compiler's command for a cell: recorded when cargo gives it, and given again without cargo.
 
-use super::{COMPILING, REAL_CARGO, REFUSED, become_command, end_with_parent, real_tool};
+use super::{COMPILING, REAL_CARGO, REFUSED, become_command, end_with_parent, real_tool, with_the_users_environment};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -14,6 +14,13 @@ pub const RECORD: &str = "CANDLEWICK_RECORD";
 pub const RECORDED: &str = "rustc.json";
 /// The crate that cells become.
 const CRATE: &str = "ctx";
+
+/// How many paths a manifest names by itself: the cell's source, and the helper crate.
+const OWN_PATHS: usize = 2;
+
+fn paths(manifest: &str) -> usize {
+    manifest.split("path").skip(1).filter(|rest| rest.trim_start().starts_with('=')).count()
+}
 
 /// How cargo has the compiler called for a cell.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -55,7 +62,9 @@ impl Recorded {
         let recorded: Self = serde_json::from_str(&std::fs::read_to_string(RECORDED).ok()?).ok()?;
         let manifest = std::fs::read_to_string("Cargo.toml").ok()?;
         let flags = std::env::var("RUSTFLAGS").unwrap_or_default();
-        (recorded.manifest == manifest && recorded.flags == flags).then_some(recorded)
+        // The sources of a package on this disk may have changed: cargo looks.
+        let fits = recorded.manifest == manifest && recorded.flags == flags && paths(&manifest) <= OWN_PATHS;
+        fits.then_some(recorded)
     }
 
     fn value_after(&self, option: &str) -> Option<&str> {
@@ -85,8 +94,10 @@ pub fn record() -> Option<ExitCode> {
     if recorded.value_after("--crate-name") == Some(CRATE) && recorded.value_after("--crate-type") == Some("cdylib") {
         recorded.manifest = std::fs::read_to_string("Cargo.toml").unwrap_or_default();
         recorded.flags = std::env::var("RUSTFLAGS").unwrap_or_default();
-        let of_cargo = |name: &str| name.starts_with("CARGO") || name.ends_with("LIBRARY_PATH");
-        recorded.environment = std::env::vars().filter(|(name, _)| of_cargo(name)).collect();
+        // What cargo says of the package; all else is of the moment.
+        let of_package =
+            |name: &str| ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_"].iter().any(|s| name.starts_with(s));
+        recorded.environment = std::env::vars().filter(|(name, _)| of_package(name)).collect();
         // Without it every cell goes through cargo: slower, and right.
         let _ = recorded.write(Path::new(&file));
     }
@@ -113,6 +124,7 @@ pub fn build(arguments: &[OsString]) -> Result<ExitCode> {
         // Said before it is true: evcxr listens only if the compiler succeeds, and this process becomes the compiler.
         println!("{announcement}");
         let mut command = Command::new(&recorded.program);
+        with_the_users_environment(&mut command);
         command.args(&recorded.arguments).envs(&recorded.environment);
         return become_command(&mut command);
     }
