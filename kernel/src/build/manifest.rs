@@ -41,6 +41,8 @@ overflow-checks = true
 /// `evcxr.toml`, so the level can carry the rest of the profile and the helper crate with it. The settings that evcxr
 /// writes behind it then fall to a profile that nobody uses.
 ///
+/// It is a workspace of its own, so that it may lie inside another.
+///
 /// Cells keep their debug assertions and overflow checks, as people expect of `cargo build`; what they import is
 /// compiled for speed, once.
 pub fn opt_level(helper: &Path, features: &[String]) -> String {
@@ -65,6 +67,8 @@ opt-level = 0
 [dependencies.candlewick]
 path = {path}
 features = [{features}]
+
+[workspace]
 
 [profile.unused]
 inherits = "dev""#

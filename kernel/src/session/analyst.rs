@@ -18,6 +18,8 @@ use std::time::Duration;
 /// Makes this program an analyst.
 pub const ANALYST: &str = "CANDLEWICK_ANALYST";
 
+/// How long a completion waits for it before it has answered for the first time.
+const WAKING: Duration = Duration::from_millis(50);
 /// How many questions may wait for their answers.
 const MOST_LATE: usize = 3;
 /// A question for whose answer all must be known that later ones need.
@@ -58,6 +60,8 @@ pub struct Analyst {
     /// How many answers are still to come to questions for which nobody waits any more.
     late: usize,
     ended: bool,
+    /// Whether it has answered anything yet.
+    awake: bool,
     /// Last, so that it goes when nothing uses it any more.
     _folder: SessionFolder,
 }
@@ -81,11 +85,12 @@ impl Analyst {
             let lines = BufReader::new(output).lines().map_while(Result::ok);
             lines.filter_map(|line| serde_json::from_str(&line).ok()).try_for_each(|answer| sender.send(answer))
         });
-        Ok(Self { process, questions, answers, late: 0, ended: false, _folder: folder })
+        Ok(Self { process, questions, answers, late: 0, ended: false, awake: false, _folder: folder })
     }
 
-    /// What could stand there; none where it does not answer in time.
+    /// What could stand there; none where it does not answer in time. While it is still waking, that is at once.
     pub fn complete(&mut self, code: &str, at: usize, patience: Duration) -> Option<Completions> {
+        let patience = if self.awake { patience } else { WAKING };
         match self.ask(&Question::Complete { code: code.to_owned(), at }, patience)? {
             Answer::Completions { matches, start, end } => {
                 let matches = matches.into_iter().map(|(text, kind, signature)| Completion {
@@ -115,6 +120,7 @@ impl Analyst {
     fn ask(&mut self, question: &Question, patience: Duration) -> Option<Answer> {
         while self.late > 0 && self.answers.try_recv().is_ok() {
             self.late -= 1;
+            self.awake = true;
         }
         // While it is still reading, its pipe must not fill: then nobody could go on.
         if self.late > MOST_LATE {
@@ -127,7 +133,10 @@ impl Analyst {
         }
         loop {
             match self.answers.recv_timeout(patience) {
-                Ok(answer) if self.late == 0 => return Some(answer),
+                Ok(answer) if self.late == 0 => {
+                    self.awake = true;
+                    return Some(answer);
+                }
                 Ok(_) => self.late -= 1,
                 Err(RecvTimeoutError::Timeout) => {
                     self.late += 1;

@@ -51,7 +51,7 @@ const RETRIES: usize = 8;
 /// How long a stream may lag behind evcxr's word that it has finished.
 const LAG: Duration = Duration::from_secs(2);
 /// How long a completion may take: a front end waits about a second for it.
-const TAB: Duration = Duration::from_millis(900);
+const TAB: Duration = Duration::from_millis(700);
 /// How long an inspection may take: it is asked for on purpose.
 const HOVER: Duration = Duration::from_secs(15);
 /// In a text shorter than this, in bytes, any variable may be meant.

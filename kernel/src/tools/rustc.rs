@@ -42,11 +42,15 @@ impl Recorded {
     pub fn carry(from: &Path, to: &Path) -> Result<()> {
         let Ok(text) = std::fs::read_to_string(from.join(RECORDED)) else { return Ok(()) };
         let mut recorded: Self = serde_json::from_str(&text).context("a recorded command is damaged")?;
-        let (old, new) = (from.to_string_lossy(), to.to_string_lossy());
+        // Cargo names folders by where they really are, whatever links lead there.
+        let (old, new) = (from.canonicalize()?, to.canonicalize()?);
+        let (old, new) = (old.to_string_lossy(), new.to_string_lossy());
         for text in recorded.arguments.iter_mut().chain(recorded.environment.values_mut()) {
             *text = text.replace(&*old, &new);
         }
-        recorded.write(&to.join(RECORDED))
+        // Otherwise it would write into another's folder: better to ask cargo.
+        let is_here = |folder: &str| Path::new(folder).starts_with(&*new);
+        if recorded.value_after("--out-dir").is_some_and(is_here) { recorded.write(&to.join(RECORDED)) } else { Ok(()) }
     }
 
     fn write(&self, path: &Path) -> Result<()> {
@@ -131,4 +135,48 @@ pub fn build(arguments: &[OsString]) -> Result<ExitCode> {
     let mut command = real_tool(REAL_CARGO, arguments)?;
     command.env("RUSTC_WRAPPER", std::env::current_exe()?).env(RECORD, std::env::current_dir()?.join(RECORDED));
     become_command(&mut command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recorded(folder: &Path) -> Recorded {
+        let out = folder.join("target/deps").to_string_lossy().into_owned();
+        Recorded {
+            manifest: "[package]".into(),
+            flags: String::new(),
+            program: "rustc".into(),
+            arguments: vec!["--out-dir".into(), out.clone(), format!("-Ldependency={out}")],
+            environment: [("CARGO_MANIFEST_DIR".into(), folder.to_string_lossy().into_owned())].into(),
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_command_is_carried_to_its_new_folder_through_links_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let real = folder.path().canonicalize().unwrap();
+        for name in ["template", "session", "elsewhere"] {
+            std::fs::create_dir(real.join(name)).unwrap();
+        }
+        recorded(&real.join("template")).write(&real.join("template").join(RECORDED)).unwrap();
+        std::os::unix::fs::symlink(&real, real.join("link")).unwrap();
+        let session = real.join("link/session");
+        Recorded::carry(&real.join("link/template"), &session).unwrap();
+        let carried: Recorded =
+            serde_json::from_str(&std::fs::read_to_string(session.join(RECORDED)).unwrap()).unwrap();
+        assert_eq!(carried, recorded(&real.join("session")));
+
+        recorded(&real.join("unknown")).write(&real.join("template").join(RECORDED)).unwrap();
+        Recorded::carry(&real.join("template"), &real.join("elsewhere")).unwrap();
+        assert!(!real.join("elsewhere").join(RECORDED).exists(), "it would write into another's folder");
+    }
+
+    #[test]
+    fn packages_on_this_disk_are_left_to_cargo() {
+        let own = "[lib]\npath = \"src/lib.rs\"\n[dependencies.candlewick]\npath = \"/crate\"\n";
+        assert_eq!(paths(own), OWN_PATHS);
+        assert!(paths(&format!("{own}mine = {{path=\"../mine\"}}")) > OWN_PATHS);
+    }
 }
