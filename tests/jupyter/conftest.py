@@ -33,17 +33,9 @@ def outputs():
     return folder
 
 
-@pytest.fixture(scope="module")
-def kernel():
-    """One kernel for the tests of a file."""
-    front_end = FrontEnd()
-    yield front_end
-    front_end.stop()
-
-
 @pytest.fixture
-def fresh_kernel():
-    """A kernel for one test."""
+def kernel():
+    """A kernel for one test: what hangs in one must not hang the next."""
     front_end = FrontEnd()
     yield front_end
     front_end.stop()

@@ -9,7 +9,7 @@ from jupyter_client.manager import KernelManager
 
 KERNEL = os.environ.get("CANDLEWICK_TEST_KERNEL", "candlewick")
 # Generous: a busy machine must not fail a test, and a hang must end it.
-PATIENCE = 120
+PATIENCE = 60
 
 
 def text_of(messages, name="stdout"):

@@ -76,7 +76,7 @@ def lab(tmp_path_factory):
     try:
         wait_until(started.exists, f"JupyterLab starts:\n{(folder / 'lab.log').read_text()}")
         about = json.loads(started.read_text())
-        yield lambda path: f"{about['url']}lab/tree/{path}?token={about['token']}"
+        yield lambda path: f"{about['url']}lab/tree/{path}?reset&token={about['token']}"
     finally:
         processes = with_children(psutil.Process(server.pid))
         server.terminate()
@@ -138,7 +138,7 @@ class Notebook:
 
 
 @pytest.fixture
-def open_notebook(lab, browser, outputs):
+def open_notebook(lab, browser, outputs, request):
     pages = []
 
     def open_one(path):
@@ -153,6 +153,8 @@ def open_notebook(lab, browser, outputs):
 
     yield open_one
     for page in pages:
+        # Where the test has failed, this says why.
+        page.screenshot(path=outputs / f"lab-end-of-{request.node.name}.png")
         page.close()
 
 

@@ -102,19 +102,19 @@ def test_one_interrupt_stops_one_cell(kernel):
 
 
 @pytest.mark.parametrize("running", [False, True], ids=["idle", "in_a_cell"])
-def test_a_restart_forgets_everything(fresh_kernel, running):
-    fresh_kernel.good("let before = 1;")
+def test_a_restart_forgets_everything(kernel, running):
+    kernel.good("let before = 1;")
     if running:
-        fresh_kernel.send(DEAF).until_printed("deaf")
-    old = with_children(fresh_kernel.process)
+        kernel.send(DEAF).until_printed("deaf")
+    old = with_children(kernel.process)
     assert len(old) > 1
-    fresh_kernel.manager.restart_kernel()
-    fresh_kernel.client.wait_for_ready(timeout=60)
+    kernel.manager.restart_kernel()
+    kernel.client.wait_for_ready(timeout=60)
     psutil.wait_procs(old, timeout=10)
-    assert not [p for p in old if p.is_running() and p.pid != fresh_kernel.process.pid]
-    first = fresh_kernel.run("before")
+    assert not [p for p in old if p.is_running() and p.pid != kernel.process.pid]
+    first = kernel.run("before")
     assert (first.status, first.reply["execution_count"]) == ("error", 1)
-    assert fresh_kernel.run("1 + 1").value == "2"
+    assert kernel.run("1 + 1").value == "2"
 
 
 @pytest.mark.parametrize("cell", [None, DEAF, SLOW_TO_COMPILE], ids=["idle", "in_a_cell", "in_a_compilation"])

@@ -21,7 +21,7 @@ def with_gates(folder, code):
 def test_each_kind_of_output_arrives_before_the_cell_goes_on(kernel, tmp_path):
     code = """
     println!("whole line"); gate("1");
-    print!("no newline"); gate("2");
+    print!("no newline"); std::io::Write::flush(&mut std::io::stdout())?; gate("2");
     eprintln!("an error's line"); gate("3");
     candlewick::notebook::display::text("first display"); gate("4");
     candlewick::notebook::display::html("<b>second</b>", "second display"); gate("5");

@@ -91,9 +91,9 @@ def test_the_busy_and_idle_states_enclose_everything(kernel):
     assert kernel.client.get_shell_msg(timeout=PATIENCE)["content"]["status"] == "ok"
 
 
-def test_counts_begin_at_one_and_skip_what_is_not_stored(fresh_kernel):
+def test_counts_begin_at_one_and_skip_what_is_not_stored(kernel):
     counts = [
-        fresh_kernel.run(code, **arguments).reply["execution_count"]
+        kernel.run(code, **arguments).reply["execution_count"]
         for code, arguments in [
             ("let a = 1;", {}),
             ("let b = 1;", {"store_history": False}),
@@ -102,7 +102,7 @@ def test_counts_begin_at_one_and_skip_what_is_not_stored(fresh_kernel):
         ]
     ]
     assert counts == [1, 1, 1, 2]
-    assert fresh_kernel.run("a + b + c + d").value == "4"
+    assert kernel.run("a + b + c + d").value == "4"
 
 
 def test_a_silent_cell_says_nothing(kernel):
