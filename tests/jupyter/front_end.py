@@ -121,7 +121,7 @@ class FrontEnd:
         processes = with_children(self.process)
         self.client.stop_channels()
         self.manager.shutdown_kernel()
-        return [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+        return alive(processes)
 
 
 def with_children(process):
@@ -130,6 +130,11 @@ def with_children(process):
         return [process, *process.children(recursive=True)]
     except psutil.NoSuchProcess:
         return []
+
+
+def alive(processes):
+    """Those that have not ended."""
+    return [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
 
 
 def wait_until(holds, what, seconds=PATIENCE):
