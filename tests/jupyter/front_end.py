@@ -114,7 +114,11 @@ class FrontEnd:
         return cell
 
     def interrupt(self):
-        self.manager.interrupt_kernel()
+        """Asks on the control channel, and waits until the kernel has heard: what is sent next is not interrupted."""
+        channel = self.client.control_channel
+        channel.send(self.client.session.msg("interrupt_request", {}))
+        reply = channel.get_msg(timeout=PATIENCE)
+        assert (reply["msg_type"], reply["content"]["status"]) == ("interrupt_reply", "ok")
 
     def stop(self):
         """Shuts the kernel down as a front end does; returns its processes that are still there then."""

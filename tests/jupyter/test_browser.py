@@ -55,7 +55,8 @@ def lab(tmp_path_factory):
     # Without a kernel's name JupyterLab asks for one.
     lesson.metadata = {}
     nbformat.write(lesson, folder / "lesson.ipynb")
-    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("")]), folder / "empty.ipynb")
+    for name in ["stopping.ipynb", "completing.ipynb"]:
+        nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("")]), folder / name)
     for name, setting in SETTINGS.items():
         path = folder / "settings" / f"{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -181,7 +182,7 @@ def test_the_lesson_runs_with_pictures_and_bars_that_move(open_notebook):
 
 
 def test_a_loop_is_interrupted_and_the_kernel_restarted(open_notebook):
-    notebook = open_notebook("empty.ipynb")
+    notebook = open_notebook("stopping.ipynb")
     notebook.write("let kept = 7;")
     notebook.page.keyboard.press("Shift+Enter")
     notebook.write(LISTENING)
@@ -206,7 +207,7 @@ def test_a_loop_is_interrupted_and_the_kernel_restarted(open_notebook):
 
 
 def test_tab_completes(open_notebook):
-    notebook = open_notebook("empty.ipynb")
+    notebook = open_notebook("completing.ipynb")
     notebook.write("let device_of_mine = candlewick::prelude::Device::Cpu;")
     notebook.page.keyboard.press("Shift+Enter")
     notebook.page.locator(".jp-InputPrompt", has_text="[1]:").wait_for()

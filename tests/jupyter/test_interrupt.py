@@ -130,7 +130,7 @@ def test_a_shutdown_ends_every_process(cell):
 
 
 def test_an_error_aborts_the_cells_behind_it(kernel):
-    kernel.good("let mut ran = Vec::new();")
+    kernel.good("let mut ran: Vec<i32> = Vec::new();")
     queue = [kernel.send(code) for code in ["ran.push(1);", 'panic!("no");', "ran.push(2);", "ran.push(3);"]]
     assert [cell.end().status for cell in queue] == ["ok", "error", "aborted", "aborted"]
     assert kernel.run("ran.clone()").value == "[1]"
