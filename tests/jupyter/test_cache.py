@@ -10,13 +10,14 @@ def test_sessions_share_nothing_where_the_cache_is_behind_a_link(tmp_path):
     """Each must compile in a folder of its own, by whatever path the cache is reached."""
     cells = Path(os.environ["CANDLEWICK_CACHE"]) / "cells"
     (tmp_path / "cells").symlink_to(cells.resolve())
+    before = set(cells.rglob("libcode_*"))
     environment = {**os.environ, "CANDLEWICK_CACHE": str(tmp_path)}
     kernels = [FrontEnd(env=environment) for _ in range(2)]
     try:
         for n, kernel in enumerate(kernels):
             kernel.good(f"let name = {n};")
         assert [kernel.run("name").value for kernel in kernels] == ["0", "1"]
-        assert list(cells.rglob("libcode_*")) == []
+        assert set(cells.rglob("libcode_*")) - before == set()
     finally:
         for kernel in kernels:
             kernel.stop()
@@ -29,6 +30,6 @@ def test_a_cache_inside_a_cargo_workspace_works(tmp_path):
     (cache / "cells").symlink_to((Path(os.environ["CANDLEWICK_CACHE"]) / "cells").resolve())
     kernel = FrontEnd(env={**os.environ, "CANDLEWICK_CACHE": str(cache)})
     try:
-        assert kernel.run("6 * 7").value == "42"
+        assert kernel.good("6 * 7").value == "42"
     finally:
         kernel.stop()

@@ -136,6 +136,8 @@ def test_the_console_shows_values_text_and_errors(console):
         console.sendline(line)
         console.expect_exact(answer)
     console.sendeof()
+    console.expect_exact("exit ([y]/n)?")
+    console.sendline("y")
     console.expect(pexpect.EOF)
 
 
