@@ -106,6 +106,7 @@ class Notebook:
         dialog.locator("select").select_option(label=kernel)
         dialog.locator(".jp-mod-accept").click()
         dialog.wait_for(state="detached")
+        self.page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").wait_for()
 
     def menu(self, menu, entry):
         self.page.locator(".lm-MenuBar-item", has_text=menu).first.click()
