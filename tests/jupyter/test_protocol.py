@@ -1,0 +1,158 @@
+"""Jupyter's own suite for kernels, every part of it, and what it leaves out."""
+
+import jupyter_kernel_test
+import pytest
+
+from front_end import KERNEL, PATIENCE, wait_until
+
+
+class TestSuite(jupyter_kernel_test.KernelTests):
+    kernel_name = KERNEL
+    language_name = "rust"
+    file_extension = ".rs"
+    code_hello_world = 'println!("hello, world");'
+    code_stderr = 'eprintln!("oh no");'
+    complete_code_samples = ["let x = 1;", "1 + 1", "fn f() -> i32 {\n    2\n}", '"// no comment"']
+    incomplete_code_samples = ["fn f() {", 'println!("hi', "/* comment", "let x =", 'r#"raw"']
+    invalid_code_samples = ["let = 3;", ")"]
+    code_generate_error = 'panic!("no");'
+    code_execute_result = [
+        {"code": "6 * 7", "result": "42"},
+        {"code": '"a".to_owned()', "result": '"a"'},
+        {"code": "7 * 8", "result": "56"},
+    ]
+    code_display_data = [
+        {"code": 'candlewick::notebook::display::html("<b>hi</b>", "hi");', "mime": "text/html"},
+        {
+            "code": "candlewick::plot::photo(&candlewick::images::Pixels::new(2, 2, vec![0; 12])?, \"p\")?.evcxr_display();",
+            "mime": "image/svg+xml",
+        },
+    ]
+    completion_samples = [{"text": "let number_of_photos = 3; number_of", "matches": {"number_of_photos"}}]
+    code_clear_output = "candlewick::notebook::clear_output(false);"
+    code_inspect_sample = "candlewick::prelude::Dataset"
+    code_history_pattern = "6*"
+    supported_history_operations = ("tail", "range", "search")
+
+
+class TestWelcome(jupyter_kernel_test.IopubWelcomeTests):
+    kernel_name = KERNEL
+    support_iopub_welcome = True
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'candlewick::notebook::input("name? ").unwrap_or_default()',
+        'let mut line = String::new();\nprint!("name? ");\nstd::io::stdin().read_line(&mut line)?;\nline.trim_end().to_owned()',
+    ],
+    ids=["input", "read_line"],
+)
+def test_a_cell_asks_and_is_answered(kernel, code):
+    cell = kernel.send(code, allow_stdin=True)
+    request = kernel.client.get_stdin_msg(timeout=PATIENCE)
+    assert request["msg_type"] == "input_request"
+    assert request["content"]["password"] is False
+    kernel.client.input("Ada")
+    cell.end()
+    assert (cell.status, cell.value) == ("ok", '"Ada"')
+    # Either as the request's own prompt or as printed text, but the person sees what is asked.
+    assert "name? " in request["content"]["prompt"] + cell.text
+
+
+def test_a_secret_is_asked_for_as_one(kernel):
+    cell = kernel.send('candlewick::notebook::secret_input("key? ")', allow_stdin=True)
+    request = kernel.client.get_stdin_msg(timeout=PATIENCE)["content"]
+    assert (request["prompt"], request["password"]) == ("key? ", True)
+    kernel.client.input("s3cret")
+    assert cell.end().value == 'Some("s3cret")'
+
+
+@pytest.mark.parametrize(
+    ("code", "value"),
+    [
+        ('candlewick::notebook::input("name? ")', "None"),
+        ("let mut line = String::new();\nstd::io::stdin().read_line(&mut line)?", "0"),
+    ],
+    ids=["input", "read_line"],
+)
+def test_where_nobody_can_be_asked_there_is_no_answer_and_no_hang(kernel, code, value):
+    assert kernel.run(code, allow_stdin=False).value == value
+
+
+def test_the_busy_and_idle_states_enclose_everything(kernel):
+    request = kernel.client.execute('println!("a");\n7', allow_stdin=False)
+    kinds = []
+    while kinds[-1:] != ["idle"]:
+        message = kernel.client.get_iopub_msg(timeout=PATIENCE)
+        if message["parent_header"].get("msg_id") == request:
+            kinds.append(message["content"].get("execution_state", message["msg_type"]))
+    assert kinds == ["busy", "execute_input", "stream", "execute_result", "idle"]
+    assert kernel.client.get_shell_msg(timeout=PATIENCE)["content"]["status"] == "ok"
+
+
+def test_counts_begin_at_one_and_skip_what_is_not_stored(kernel):
+    counts = [
+        kernel.run(code, **arguments).reply["execution_count"]
+        for code, arguments in [
+            ("let a = 1;", {}),
+            ("let b = 1;", {"store_history": False}),
+            ("let c = 1;", {"silent": True}),
+            ("let d = 1;", {}),
+        ]
+    ]
+    assert counts == [1, 1, 1, 2]
+    assert kernel.run("a + b + c + d").value == "4"
+
+
+def test_a_silent_cell_says_nothing(kernel):
+    cell = kernel.run('println!("a"); 7', silent=True)
+    assert (cell.status, cell.messages) == ("ok", [])
+
+
+def test_user_expressions_are_answered_each_by_itself(kernel):
+    wanted = {"sum": "20 + 3", "wrong": "no_such_name"}
+    values = kernel.run("let seen = 1;", user_expressions=wanted).reply["user_expressions"]
+    assert values["sum"]["status"] == "ok"
+    assert values["sum"]["data"]["text/plain"] == "23"
+    assert values["wrong"]["status"] == "error"
+
+
+def test_comms_are_none_and_asked_for_in_vain(kernel):
+    kernel.client.comm_info()
+    reply = kernel.client.get_shell_msg(timeout=PATIENCE)
+    assert (reply["msg_type"], reply["content"]) == ("comm_info_reply", {"status": "ok", "comms": {}})
+
+
+def complete(kernel, code, at):
+    """The reply once there are matches: what knows the packages wakes at the first question, for seconds."""
+
+    def answered():
+        kernel.client.complete(code, cursor_pos=at)
+        answers.append(kernel.client.get_shell_msg(timeout=PATIENCE)["content"])
+        return answers[-1]["matches"]
+
+    answers = []
+    wait_until(answered, f"matches for {code!r}")
+    return answers[-1]
+
+
+def test_member_names_are_completed_in_their_place(kernel):
+    kernel.good("let device = candlewick::prelude::Device::Cpu;")
+    code = "let é = device.is_; // é"
+    answer = complete(kernel, code, code.index(";"))
+    assert {"is_cpu()", "is_cuda()"} <= set(answer["matches"])
+    assert (answer["cursor_start"], answer["cursor_end"]) == (code.index("is_"), code.index(";"))
+    kinds = {one["text"]: one["type"] for one in answer["metadata"]["_jupyter_types_experimental"]}
+    assert kinds["is_cpu()"] == "function"
+
+
+def test_what_the_crate_says_of_a_name_is_shown(kernel):
+    code = "candlewick::prelude::Dataset"
+    complete(kernel, code, len(code))
+    kernel.client.inspect(code, len(code) - 1)
+    shown = kernel.client.get_shell_msg(timeout=PATIENCE)["content"]
+    assert shown["found"], shown
+    assert "pub struct Dataset" in shown["data"]["text/plain"]
+    kernel.client.inspect("no_such_name", 3)
+    assert not kernel.client.get_shell_msg(timeout=PATIENCE)["content"]["found"]
