@@ -18,6 +18,12 @@ use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// The manifest of a cell, as evcxr writes it before any `:dep`.
+#[cfg(test)]
+pub(crate) fn cell_manifest(helper: &Path) -> String {
+    manifest::manifest(helper, &[])
+}
+
 /// The compiler that cells are built with, and what it says of itself.
 #[derive(Clone, Debug)]
 pub struct Toolchain {
