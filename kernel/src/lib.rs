@@ -21,6 +21,7 @@ pub mod lessons;
 pub mod lines;
 pub mod notebook;
 pub mod outputs;
+mod panics;
 pub mod protocol;
 pub mod runner;
 pub mod session;

@@ -14,10 +14,11 @@ use uuid::Uuid;
 
 /// How long a kernel may take to start. Ours may have crates to compile first.
 const START: Duration = Duration::from_secs(900);
-/// How long to wait for a published answer before asking again: subscriptions take a moment.
 /// How often a connection is tried that breaks off.
 const ATTEMPTS: usize = 20;
+/// How long to wait before it is tried again.
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(100);
+/// How long to wait for a published answer before asking again: subscriptions take a moment.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 /// How long outputs may come after a cell's reply, from a kernel that does not say when it is idle.
 const LATE: Duration = Duration::from_secs(4);

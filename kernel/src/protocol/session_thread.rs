@@ -157,8 +157,7 @@ fn opened(open: Open, say: mpsc::UnboundedSender<Output>) -> Result<Box<dyn Sess
 }
 
 fn message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without a message".to_owned())
+    crate::panics::message(panic).unwrap_or_else(|| "a panic without a message".to_owned())
 }
 
 struct CellHost {

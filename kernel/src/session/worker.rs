@@ -4,6 +4,7 @@
 use super::channel::{self, Channel};
 use super::said::{Said, Stream};
 use crate::build::{EVCXR_CONFIG, SessionFolder, Template, cache_folder};
+use crate::panics;
 use crate::tools::with_the_users_environment;
 use anyhow::{Context, Result, bail};
 use evcxr::{CommandContext, Error, EvalContext};
@@ -105,7 +106,9 @@ impl Worker {
                     let _ = ready.send(Ok(context.process_handle()));
                     let served = catch_unwind(AssertUnwindSafe(|| serve(context, &requested, &sender)));
                     if let Err(panic) = served {
-                        let _ = sender.send(Event::Stopped(panic_message(panic.as_ref())));
+                        let _ = sender.send(Event::Stopped(
+                            panics::message(panic.as_ref()).unwrap_or_else(|| "it did not say why".to_owned()),
+                        ));
                     }
                 }
                 Err(error) => drop(ready.send(Err(error))),
@@ -228,11 +231,6 @@ fn forward(lines: impl IntoIterator<Item = String> + Send + 'static, sender: Syn
             stream.take(format!("{line}\n").as_bytes(), &mut |said| drop(sender.send(Event::Said(name, said))));
         }
     });
-}
-
-fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it did not say why".to_owned())
 }
 
 fn serve(mut context: CommandContext, requests: &Receiver<String>, sender: &SyncSender<Event>) {
