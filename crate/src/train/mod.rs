@@ -14,6 +14,8 @@
 //! ```
 
 mod checks;
+mod comparison;
+mod examined;
 mod features;
 mod fit;
 mod head;
@@ -25,6 +27,8 @@ mod summary;
 #[cfg(test)]
 mod tests;
 
+pub use comparison::{Comparison, Measured};
+pub(crate) use examined::Examined;
 pub use features::FeatureTable;
 pub use fit::FitOptions;
 pub use head::Head;
@@ -152,6 +156,19 @@ impl<B: Backbone> TransferModel<B> {
     /// As for [`logits`](Self::logits).
     pub fn predict_batch(&self, batch: &Batch) -> Result<Predictions> {
         self.learner.predict_batch(batch)
+    }
+
+    /// What it gets right of these photos, and what it costs: a row of a [`Comparison`].
+    ///
+    /// # Errors
+    /// As for [`predict`](Self::predict).
+    pub fn measure(&self, photos: &Dataset) -> Result<Measured> {
+        Measured::of(&self.examined(), photos)
+    }
+
+    /// The model without its backbone's type.
+    pub(crate) fn examined(&self) -> Examined<'_> {
+        Examined { learner: &self.learner, backbone: &self.frozen }
     }
 
     /// Shows the [`summary`](Self::summary) below a notebook cell.

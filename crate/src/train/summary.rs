@@ -109,7 +109,7 @@ impl fmt::Display for Summary {
 }
 
 /// A number with a comma at every third digit: 2,223,872.
-fn thousands(number: usize) -> String {
+pub(super) fn thousands(number: usize) -> String {
     let digits = number.to_string();
     let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
