@@ -59,7 +59,12 @@ impl Progress {
         let mut text = String::new();
         let file = std::fs::File::open(&path).map_err(|why| wrong(&why.to_string()))?;
         file.take(LARGEST).read_to_string(&mut text).map_err(|why| wrong(&why.to_string()))?;
-        let mut progress: Self = serde_json::from_str(&text).map_err(|why| wrong(&why.to_string()))?;
+        let value: serde_json::Value = serde_json::from_str(&text).map_err(|why| wrong(&why.to_string()))?;
+        // A list would be taken for a progress without names.
+        if !value.is_object() {
+            return Err(wrong("it is no JSON object"));
+        }
+        let mut progress: Self = serde_json::from_value(value).map_err(|why| wrong(&why.to_string()))?;
         progress.passed.retain(|number| (1..=todos().len()).contains(number));
         Ok(progress)
     }

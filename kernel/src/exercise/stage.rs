@@ -22,11 +22,10 @@ pub enum Said {
     Nothing(Failure),
 }
 
-/// A cell that failed: how, and whether the session's variables are lost.
+/// A cell that failed, and how.
 #[derive(Clone, Debug)]
 pub struct Failed {
     pub failure: Failure,
-    pub lost: bool,
 }
 
 /// Opens sessions for one notebook.
@@ -39,16 +38,22 @@ pub struct Stage<'a> {
     session: Box<dyn Session>,
     /// What would make a new session the same.
     ran: Vec<String>,
+    lost: bool,
 }
 
 impl<'a> Stage<'a> {
     pub fn open(exercise: &'a Exercise, open: Opener<'a>) -> anyhow::Result<Self> {
-        Ok(Self { exercise, open, session: open()?, ran: Vec::new() })
+        Ok(Self { exercise, open, session: open()?, ran: Vec::new(), lost: false })
     }
 
     /// Runs a cell; none where it ran to its end.
     pub fn run(&mut self, code: &str) -> Option<Failed> {
         self.execute(code, &mut |_| {})
+    }
+
+    /// Whether the session's variables are lost, or may be.
+    pub fn is_lost(&self) -> bool {
+        self.lost
     }
 
     /// The cell has done its part: a new session would need it, too.
@@ -58,8 +63,8 @@ impl<'a> Stage<'a> {
 
     fn execute(&mut self, code: &str, host: &mut dyn FnMut(Output)) -> Option<Failed> {
         let outcome = self.session.execute(code, &mut |output: Output| host(output));
-        let lost = matches!(outcome, Outcome::Died(_) | Outcome::Interrupted(_) | Outcome::Failed(_));
-        Some(Failed { failure: Failure::of(&outcome)?, lost })
+        self.lost |= matches!(outcome, Outcome::Died(_) | Outcome::Interrupted(_) | Outcome::Failed(_));
+        Some(Failed { failure: Failure::of(&outcome)? })
     }
 
     /// Runs the check of a TODO, in the release's own words. Only its own answer counts: it holds a word that nothing in the
@@ -104,9 +109,9 @@ impl<'a> Stage<'a> {
 
     /// Puts the release's own answer in place of one that did not pass, so that what follows does not suffer from it:
     /// in this session where it can be, else in a new one that has all that passed before.
-    pub fn stand_in(&mut self, todo: usize, lost: bool) -> anyhow::Result<()> {
+    pub fn stand_in(&mut self, todo: usize) -> anyhow::Result<()> {
         let code = self.exercise.step(&Role::Answer(todo)).map(|step| step.code.clone()).unwrap_or_default();
-        let in_place = !lost && self.run(&code).is_none() && self.check(todo) == Said::Passed;
+        let in_place = !self.lost && self.run(&code).is_none() && self.check(todo) == Said::Passed;
         self.ran.push(code);
         if in_place { Ok(()) } else { self.reopen() }
     }
@@ -114,6 +119,7 @@ impl<'a> Stage<'a> {
     /// A new session, in which all has run that is worth keeping.
     pub fn reopen(&mut self) -> anyhow::Result<()> {
         self.session = (self.open)()?;
+        self.lost = false;
         for code in self.ran.clone() {
             if let Some(failed) = self.run(&code) {
                 let first = crate::runner::first_line(&code).to_owned();

@@ -60,14 +60,14 @@ fn at_todo(
 ) -> anyhow::Result<Vec<Trial>> {
     let mut trials = vec![trial(todo, "the stub", stub_fails(stage, todo, stub, passing))];
     for mistake in mistakes.iter().filter(|mistake| mistake.todo == todo) {
-        let (wrong, lost) = told(stage, mistake);
+        let wrong = told(stage, mistake);
         trials.push(trial(todo, &mistake.name, wrong));
         // What a mistake has used up or changed must not be blamed on the next one.
-        if lost || !stage.all_pass(passing) {
+        if stage.is_lost() || !stage.all_pass(passing) {
             stage.reopen()?;
         }
     }
-    stage.stand_in(todo, false)?;
+    stage.stand_in(todo)?;
     let wrong = match stage.check(todo) {
         Said::Passed => None,
         other => Some(format!("the check does not pass: {}", words(&other))),
@@ -96,25 +96,18 @@ fn stub_fails(stage: &mut Stage<'_>, todo: usize, stub: &str, passing: &[usize])
     (!stage.all_pass(passing)).then(|| "a check of an earlier TODO does not pass any more".to_owned())
 }
 
-/// What is wrong with how a mistake is told, and whether the session is lost.
-fn told(stage: &mut Stage<'_>, mistake: &Mistake) -> (Option<String>, bool) {
+/// What is wrong with how a mistake is told.
+fn told(stage: &mut Stage<'_>, mistake: &Mistake) -> Option<String> {
     let failed = stage.run(&mistake.code);
-    if let Some(says) = &mistake.says {
-        let wrong = match &failed {
-            None => Some("the cell runs, and must stop".to_owned()),
-            Some(failed) if failed.failure.text.contains(says.as_str()) => None,
-            Some(failed) => Some(format!("the cell says: {}", failed.failure.text)),
-        };
-        return (wrong, failed.is_some_and(|failed| failed.lost));
+    match (&mistake.says, failed) {
+        (Some(_), None) => Some("the cell runs, and must stop".to_owned()),
+        (Some(says), Some(failed)) if failed.failure.text.contains(says.as_str()) => None,
+        (_, Some(failed)) => Some(format!("the cell stops with {}: {}", failed.failure.kind, failed.failure.text)),
+        (None, None) => match stage.check(mistake.todo) {
+            Said::Wrong { mistake: Some(name), .. } if name == mistake.name => None,
+            other => Some(format!("the check says: {}", words(&other))),
+        },
     }
-    if let Some(failed) = failed {
-        return (Some(format!("the cell stops with {}: {}", failed.failure.kind, failed.failure.text)), failed.lost);
-    }
-    let wrong = match stage.check(mistake.todo) {
-        Said::Wrong { mistake: Some(name), .. } if name == mistake.name => None,
-        other => Some(format!("the check says: {}", words(&other))),
-    };
-    (wrong, false)
 }
 
 fn words(said: &Said) -> String {

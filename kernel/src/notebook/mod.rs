@@ -86,6 +86,11 @@ impl<'a> Cell<'a> {
         self.json.get("source").and_then(Json::text).unwrap_or_default()
     }
 
+    /// All that the notebook's file says of it.
+    pub fn json(&self) -> &'a Json {
+        self.json
+    }
+
     /// Its id, where it has one.
     pub fn id(&self) -> Option<&'a str> {
         self.json.get("id").and_then(Json::as_str)
@@ -186,6 +191,11 @@ impl Notebook {
     /// The notebook's own metadata, where it has any.
     pub fn metadata(&self) -> Option<&Json> {
         self.root.get("metadata")
+    }
+
+    /// Replaces all cells.
+    pub fn set_cells(&mut self, cells: Vec<Json>) {
+        self.root.set("cells", Json::Array(cells));
     }
 
     /// Replaces a cell's text.

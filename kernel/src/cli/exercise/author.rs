@@ -1,58 +1,17 @@
-//! `candlewick exercise`: the flowers exercise, for its author, its learners and their teachers.
+//! The author's side: a release, and the proof that it keeps its promises.
 
-use super::{End, Surroundings};
+use crate::cli::{End, Surroundings};
 use crate::exercise::source::Exercise;
 use crate::exercise::verify::{Trial, verify};
 use crate::exercise::{EXERCISE, built_in, mistakes};
 use crate::notebook::write_beside;
 use crate::session::{Options, Session};
 use anyhow::{Context, bail};
-use clap::Subcommand;
-use std::path::{Path, PathBuf};
-
-/// The flowers exercise: release and verify it, take hints, reset a TODO, grade a class
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Write the exercise, and what the helper crate carries of it, from the solution
-    Release {
-        /// The source
-        #[arg(value_name = "NOTEBOOK", default_value = "notebooks/flowers_solution.ipynb")]
-        source: PathBuf,
-    },
-    /// Prove by running that every stub stops, every mistake is told by its name, and every solution passes
-    Verify {
-        /// Where photos come from: a folder, or `sketches`
-        #[arg(long, value_name = "FOLDER|sketches", default_value = "sketches")]
-        data: PathBuf,
-        /// Only up to this TODO
-        #[arg(long, value_name = "N")]
-        until: Option<usize>,
-    },
-}
-
-impl Args {
-    /// Whether cells run in this program itself.
-    pub fn runs_cells(&self) -> bool {
-        matches!(self.command, Command::Verify { .. })
-    }
-}
-
-pub fn execute(args: &Args, around: &mut Surroundings<'_>) -> anyhow::Result<End> {
-    match &args.command {
-        Command::Release { source } => release(source, around),
-        Command::Verify { data, until } => verified(data, *until, around),
-    }
-}
+use std::path::Path;
 
 /// Writes what comes from the source: beside it, and in the helper crate of the same repository.
-fn release(source: &Path, around: &mut Surroundings<'_>) -> anyhow::Result<End> {
-    let notebook = super::execute::read(source)?;
+pub fn release(source: &Path, around: &mut Surroundings<'_>) -> anyhow::Result<End> {
+    let notebook = crate::cli::execute::read(source)?;
     let exercise = Exercise::read(notebook).with_context(|| source.display().to_string())?;
     let carried = source.parent().unwrap_or(Path::new(".")).join("../crate/src/lesson/flowers.json");
     if !carried.parent().is_some_and(Path::is_dir) {
@@ -67,10 +26,11 @@ fn release(source: &Path, around: &mut Surroundings<'_>) -> anyhow::Result<End> 
     Ok(End::AllRan)
 }
 
-fn verified(data: &Path, until: Option<usize>, around: &mut Surroundings<'_>) -> anyhow::Result<End> {
+/// Runs everything that is promised, and says what is not kept.
+pub fn verified(data: &Path, until: Option<usize>, around: &mut Surroundings<'_>) -> anyhow::Result<End> {
     let mut exercise = built_in()?;
     exercise.cut(until.unwrap_or(usize::MAX));
-    let environment = [("CANDLEWICK_DATA".to_owned(), super::lesson::photos(data)?)].into();
+    let environment = [("CANDLEWICK_DATA".to_owned(), crate::cli::lesson::photos(data)?)].into();
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
     let options = Options { folder: Some(folder.path().to_owned()), environment, ..Options::default() };
     let Surroundings { open, terminal, .. } = around;
