@@ -13,7 +13,8 @@ use candle_core::Tensor;
 #[derive(Clone, Copy)]
 pub(crate) struct Examined<'a> {
     pub(super) learner: &'a Learner,
-    pub(super) backbone: &'a dyn Backbone,
+    /// The frozen part.
+    pub(crate) backbone: &'a dyn Backbone,
 }
 
 impl Examined<'_> {

@@ -224,7 +224,9 @@ fn a_source_that_is_not_whole_is_refused() {
     assert!(wrong(&|cells| cells[0]["metadata"] = json!({})).contains("no role"));
     assert!(wrong(&|cells| drop(cells.remove(3))).contains("one answer and one check"));
     assert!(wrong(&|cells| drop(cells.remove(1))).contains("TODO 1 is due"));
-    assert!(wrong(&|cells| cells.insert(3, code("between", json!({"role": "given"}), "x"))).contains("not right below"));
+    assert!(
+        wrong(&|cells| cells.insert(3, code("between", json!({"role": "given"}), "x"))).contains("not right below")
+    );
 }
 
 #[test]

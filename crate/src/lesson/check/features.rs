@@ -87,6 +87,19 @@ pub(super) fn frozen(frozen: &dyn Backbone, batch: &Batch, features: &Tensor) ->
     )
 }
 
+/// That training has left the frozen part as it was.
+pub(super) fn unchanged(frozen: &dyn Backbone, batch: &Batch, features: &Tensor) -> Checked {
+    if is_near(frozen, batch, features)? {
+        return Ok(());
+    }
+    mistake(
+        "frozen-part-changed",
+        "the frozen part of `model` no longer gives the features of TODO 4.",
+        "frozen has to mean both: parameters that stay, and batch norms that do not count the new photos.",
+        "make the model anew, from TODO 4 on, and train its head alone.",
+    )
+}
+
 /// Whether the network gives these features, looked at for the first photo and the last.
 fn is_near(network: &dyn Backbone, batch: &Batch, features: &Tensor) -> Result<bool> {
     let rows = features.dims().first().copied().unwrap_or(0).min(batch.photos.dims().first().copied().unwrap_or(0));

@@ -85,17 +85,21 @@ pub fn head<B: Backbone>(model: &TransferModel<B>, data: &Dataset) -> Result<()>
     settle(6, head::head(&model.examined(), data))
 }
 
-/// TODO 7: six epochs on `training`, measured on `validation`, and the frozen part as it was.
+/// TODO 7: six epochs on `training`, measured on `validation`; and the frozen part still gives `features` for `batch`.
 ///
 /// # Errors
 /// As for [`split`].
 pub fn trained<B: Backbone>(
     model: &TransferModel<B>,
     history: &History,
+    batch: &Batch,
+    features: &Tensor,
     training: &Dataset,
     validation: &Dataset,
 ) -> Result<()> {
-    settle(7, training::trained(&model.examined(), history, training, validation))
+    let model = model.examined();
+    let unchanged = features::unchanged(model.backbone, batch, features);
+    settle(7, unchanged.and_then(|()| training::trained(&model, history, training, validation)))
 }
 
 /// TODO 8: `curves` is the picture of `history`.
@@ -165,4 +169,10 @@ pub fn inception<A: Backbone, B: Backbone>(
         comparison,
     };
     settle(12, inception::inception(&model.examined(), &inception, training, validation))
+}
+
+/// TODO 1's check without its effects: no tick, no progress.
+#[cfg(test)]
+pub(super) fn split_is_right(data: &Dataset, training: &Dataset, validation: &Dataset) -> bool {
+    split::split(data, training, validation).is_ok()
 }

@@ -15,6 +15,12 @@ pub(super) fn trained(model: &Examined<'_>, history: &History, training: &Datase
     let tables = [model.features(training)?, model.features(validation)?];
     let [of_training, of_validation] = &tables;
     on_which_photos(history, of_training, of_validation)?;
+    let outputs = model.head(of_validation.features())?.to_vec2::<f32>()?;
+    if let Some(last) = history.last()
+        && is_softmax_twice(&outputs, &of_validation.labels(), last.validation_loss)
+    {
+        return softmax_twice();
+    }
     measured(model, history, of_training, of_validation)
 }
 
@@ -76,6 +82,34 @@ fn on_which_photos(history: &History, training: &FeatureTable, validation: &Feat
     )
 }
 
+fn softmax_twice() -> Checked {
+    mistake(
+        "softmax-and-logits",
+        "the head ends in a softmax, and the loss takes its probabilities for logits: softmax is applied twice.",
+        "probabilities differ by 1 at most, so the second softmax flattens them and with them the gradients.",
+        "leave the softmax to the loss, or tell the loss that it need not apply it.",
+    )
+}
+
+/// Whether a loss is what comes of outputs that are probabilities already, when softmax is applied to them again.
+fn is_softmax_twice(outputs: &[Vec<f32>], labels: &[usize], loss: f64) -> bool {
+    let are_probabilities = outputs
+        .iter()
+        .all(|row| row.iter().all(|value| (0.0..=1.0).contains(value)) && (row.iter().sum::<f32>() - 1.0).abs() < 1e-3);
+    if !are_probabilities || outputs.is_empty() {
+        return false;
+    }
+    let mean = |loss: &dyn Fn(&[f32], usize) -> f64| -> f64 {
+        let rows = outputs.iter().zip(labels).map(|(row, label)| loss(row, *label));
+        rows.sum::<f64>() / outputs.len() as f64
+    };
+    let value = |row: &[f32], label: usize| f64::from(row.get(label).copied().unwrap_or(0.0));
+    let once = mean(&|row, label| -value(row, label).max(1e-30).ln());
+    let twice =
+        mean(&|row, label| row.iter().map(|other| f64::from(*other).exp()).sum::<f64>().ln() - value(row, label));
+    (loss - twice).abs() < 1e-3 * twice && (loss - once).abs() > (loss - twice).abs()
+}
+
 /// Whether the head's accuracy, measured anew, is what the history says of its last epoch.
 fn measured(model: &Examined<'_>, history: &History, training: &FeatureTable, validation: &FeatureTable) -> Checked {
     let Some(last) = history.last() else { return Ok(()) };
@@ -113,4 +147,19 @@ pub(super) fn curves(curves: &Picture, history: &History) -> Checked {
         "curves of another training, or another picture, tell nothing about this head.",
         "a history can draw itself; draw the one of TODO 7.",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_softmax_twice;
+
+    /// Two photos, probabilities (.8, .2) and (.4, .6), labels 0 and 1. The loss is -(ln .8 + ln .6) / 2 = .36698; with a
+    /// second softmax, (ln(1 + e^-.6) + ln(1 + e^-.2)) / 2 = .51781.
+    #[test]
+    fn a_second_softmax_shows_in_the_loss() {
+        let (outputs, labels) = ([vec![0.8, 0.2], vec![0.4, 0.6]], [0, 1]);
+        assert!(is_softmax_twice(&outputs, &labels, 0.51781));
+        assert!(!is_softmax_twice(&outputs, &labels, 0.36698));
+        assert!(!is_softmax_twice(&[vec![2.0, -1.0]], &[0], 0.51781), "logits");
+    }
 }
