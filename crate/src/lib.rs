@@ -4,7 +4,7 @@
 //!
 //! > [`data`] → [`images`] → [`models`] (with their [`weights`]) → [`freeze`] → [`train`] → [`evaluate`] → [`plot`]
 //!
-//! and [`notebook`] is how a value shows itself in a cell, and [`lesson`] checks the exercise. What a notebook needs comes with
+//! [`notebook`] is how a value shows itself in a cell, and [`lesson`] checks the exercise. What a notebook needs comes with
 //!
 //! ```
 //! use candlewick::prelude::*;
