@@ -37,7 +37,7 @@ pub mod prelude {
     pub use crate::evaluate::Predictions;
     pub use crate::freeze::Frozen;
     pub use crate::images::{Batch, Pixels, Preprocess};
-    pub use crate::models::{Backbone, MobileNetV2, imagenet};
+    pub use crate::models::{Backbone, InceptionV3, MobileNetV2, imagenet};
     pub use crate::notebook::Picture;
     pub use crate::train::{FitOptions, History, TransferModel};
     pub use crate::{Error, Result};

@@ -19,7 +19,7 @@ pub(crate) use engine::Engine;
 
 use crate::Result;
 use crate::images::Pixels;
-use crate::models::{Backbone, BackboneSpec, LayerInfo, MobileNetV2};
+use crate::models::{Backbone, BackboneSpec, InceptionV3, LayerInfo, MobileNetV2};
 use crate::notebook::Progress;
 use candle_core::Tensor;
 use plan::{BlockSpec, Conv, PlanSpec};
@@ -66,6 +66,16 @@ impl MobileNetV2 {
             blocks: self.blocks.iter().map(block).collect::<Result<_>>()?,
             last: Conv::of(&self.last)?,
         })
+    }
+}
+
+impl InceptionV3 {
+    /// Folds the model. To make its weights learn again, read them again.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] where `CANDLEWICK_CPU` names no level of this machine; or the weights' shapes do not fit.
+    pub fn freeze(self) -> Result<Frozen<Self>> {
+        Frozen::plain(self.folded()?)
     }
 }
 

@@ -64,8 +64,9 @@ fn every_backbone_refuses_what_is_no_photo() {
             assert!(matches!(&error, Error::Shape { got, .. } if got == shape), "{shape:?}: {error}");
         }
         let x = photos((1, 3, 32, 32));
-        match backbone.layer(&x, "fetures.3").unwrap_err() {
-            Error::Layer { nearest, .. } => assert_eq!(nearest, "features.3"),
+        let last = backbone.spec().last_convolution;
+        match backbone.layer(&x, &last.replacen('e', "", 1)).unwrap_err() {
+            Error::Layer { nearest, .. } => assert_eq!(nearest, last),
             error => panic!("{error}"),
         }
         assert!((row.load)("no/such/weights").is_err());

@@ -5,6 +5,7 @@
 use super::*;
 use crate::freeze::plan::{Conv, pack};
 use crate::freeze::tests::noise;
+use crate::models::Activation;
 
 fn every_level() -> impl Iterator<Item = Kernels> {
     CpuLevel::available().into_iter().map(|level| Kernels::new(level).unwrap())
@@ -28,9 +29,9 @@ fn conv(outputs: usize, inputs: usize, side: usize, stride: usize, groups: usize
         weight: noise(outputs as u64, outputs * inputs * side * side),
         bias: noise(inputs as u64 + 99, outputs).into_iter().map(|x| 3.0 * x).collect(),
         stride,
-        padding: side / 2,
+        padding: (side / 2, side / 2),
         groups,
-        relu6,
+        activation: if relu6 { Activation::Relu6 } else { Activation::Linear },
     }
 }
 
@@ -197,9 +198,9 @@ fn nan_stays_nan_and_infinity_is_clamped() {
             weight: vec![1.0; 16],
             bias: vec![0.0; 16],
             stride: 1,
-            padding: 0,
+            padding: (0, 0),
             groups: 1,
-            relu6: true,
+            activation: Activation::Relu6,
         };
         let by = pack::dense(&one, kernels);
         let values = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e-40, -0.5, 7.0, 2.5];

@@ -2,9 +2,14 @@
 
 use super::spec::Conv;
 use crate::freeze::kernels::{Block, Kernels, LANES, Packed, PackedDepthwise};
+use crate::models::Activation;
 
 fn clamp(conv: &Conv) -> (f32, f32) {
-    if conv.relu6 { (0.0, 6.0) } else { (f32::NEG_INFINITY, f32::INFINITY) }
+    match conv.activation {
+        Activation::Linear => (f32::NEG_INFINITY, f32::INFINITY),
+        Activation::Relu => (0.0, f32::INFINITY),
+        Activation::Relu6 => (0.0, 6.0),
+    }
 }
 
 fn bias(conv: &Conv) -> Vec<Block> {

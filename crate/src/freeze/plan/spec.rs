@@ -1,6 +1,7 @@
 //! What a plan is compiled from: convolutions with the batch norm folded in, in neutral words.
 
-use crate::{Error, Result, models::Convolution};
+use crate::models::{Activation, Convolution};
+use crate::{Error, Result};
 use candle_core::{DType, Device};
 
 /// A convolution as numbers.
@@ -12,10 +13,10 @@ pub(in crate::freeze) struct Conv {
     /// One for each output channel.
     pub bias: Vec<f32>,
     pub stride: usize,
-    pub padding: usize,
+    /// Zeros above and below, left and right.
+    pub padding: (usize, usize),
     pub groups: usize,
-    /// Whether the result is clamped to 0..=6.
-    pub relu6: bool,
+    pub activation: Activation,
 }
 
 /// An inverted residual: pointwise up, depthwise 3x3, pointwise down.
@@ -67,7 +68,7 @@ impl Conv {
             stride: layer.stride,
             padding: layer.padding,
             groups: layer.groups,
-            relu6: layer.relu6,
+            activation: layer.activation,
         })
     }
 
@@ -79,7 +80,7 @@ impl Conv {
     /// keeps the middle in the middle.
     fn is_square(&self, side: usize) -> bool {
         let [outputs, inputs, rows, columns] = self.shape;
-        (rows, columns, self.padding) == (side, side, side / 2)
+        (rows, columns, self.padding) == (side, side, (side / 2, side / 2))
             && outputs > 0
             && self.bias.len() == outputs
             && self.weight.len() == outputs * inputs * side * side
