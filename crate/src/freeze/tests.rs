@@ -47,9 +47,8 @@ fn frozen_features_are_the_plain_models() {
     let logits: Option<Vec<Vec<f32>>> = plain.logits(&photos).ok().map(|logits| logits.to_vec2().unwrap());
     assert!(relative(&want[0], &want[1]) > 1e-3, "two photos, two features");
     let folded = plain.folded().unwrap();
-    let spec = folded.plan_spec().unwrap();
     for level in CpuLevel::available() {
-        let frozen = Frozen::compiled(folded.clone(), folded.classifier.clone(), &spec, level).unwrap();
+        let frozen = folded.clone().compiled(level).unwrap();
         assert_eq!(frozen.cpu(), level);
         let batch: Vec<Vec<f32>> = frozen.features(&photos).unwrap().to_vec2().unwrap();
         for i in 0..2 {

@@ -11,7 +11,6 @@ mod random;
 pub mod imagenet;
 
 pub use inception_v3::InceptionV3;
-#[allow(unused_imports)]
 pub(crate) use inception_v3::{Block, Named, Step};
 pub use layers::{Activation, BatchNorm, Convolution, LayerInfo};
 pub use mobilenet_v2::{InvertedResidual, MobileNetV2};

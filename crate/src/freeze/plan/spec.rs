@@ -1,5 +1,6 @@
 //! What a plan is compiled from: convolutions with the batch norm folded in, in neutral words.
 
+use crate::fetch::Hasher;
 use crate::models::{Activation, Convolution};
 use crate::{Error, Result};
 use candle_core::{DType, Device};
@@ -96,7 +97,30 @@ impl Conv {
     }
 }
 
+/// Tells weights apart by their numbers, whatever they are called: a name that somebody chose stays when they change.
+/// The first 16 hexadecimal digits of a sha256.
+pub(in crate::freeze) fn digest<'a>(convolutions: impl Iterator<Item = &'a Conv>) -> String {
+    let mut hasher = Hasher::default();
+    for conv in convolutions {
+        for numbers in [&conv.weight, &conv.bias] {
+            // The length keeps a number from moving from one tensor to the next unseen.
+            let bytes = numbers.iter().flat_map(|number| number.to_le_bytes());
+            hasher.update(&(numbers.len() as u64).to_le_bytes());
+            hasher.update(&bytes.collect::<Vec<u8>>());
+        }
+    }
+    let mut hex = hasher.hex();
+    hex.truncate(16);
+    hex
+}
+
 impl PlanSpec {
+    /// Its convolutions in order.
+    pub fn convolutions(&self) -> impl Iterator<Item = &Conv> {
+        let middle = self.blocks.iter().flat_map(|block| block.expand.iter().chain([&block.depthwise, &block.project]));
+        [&self.stem].into_iter().chain(middle).chain([&self.last])
+    }
+
     /// Says which part no plan can be made of, if there is one.
     ///
     /// # Errors

@@ -4,6 +4,8 @@
 
 use super::*;
 use crate::freeze::cpu::CpuLevel;
+use crate::freeze::photo::Photo;
+use crate::freeze::program::Program;
 use crate::freeze::tests::{noise, relative};
 use crate::images::Preprocess;
 use crate::models::Activation;
@@ -112,7 +114,7 @@ fn plans_give_what_the_definition_gives() {
                     let plan = Plan::in_stripes(spec, (height, width), kernels, bytes).unwrap();
                     let (mut scratch, mut out) = (plan.scratch(), vec![0.0; plan.features()]);
                     for round in ["first", "second, in used memory"] {
-                        plan.run(Photo::Planes(&numbers), &mut scratch, &mut out);
+                        plan.run(Photo::Planes(&numbers), &mut scratch, &mut out, &mut |_| ());
                         let off = relative(&out, &want);
                         assert!(off < 1e-5, "{name}, {height}x{width}, {level}, {bytes} bytes, {round}: {off}");
                         seen += 1;
@@ -138,8 +140,8 @@ fn bytes_are_normalised_as_pixels_are() {
     let plan = Plan::new(&spec, (height, width), Kernels::new(CpuLevel::Portable).unwrap()).unwrap();
     let (mut a, mut b) = (vec![0.0; 40], vec![0.0; 40]);
     let mut scratch = plan.scratch();
-    plan.run(Photo::Rgb(&rgb, &preprocess), &mut scratch, &mut a);
-    plan.run(Photo::Planes(&planes), &mut scratch, &mut b);
+    plan.run(Photo::Rgb(&rgb, &preprocess), &mut scratch, &mut a, &mut |_| ());
+    plan.run(Photo::Planes(&planes), &mut scratch, &mut b, &mut |_| ());
     assert_eq!(a, b);
     assert!(a.iter().any(|&x| x != 0.0));
 }
@@ -152,7 +154,7 @@ fn nan_comes_out_as_nan_and_leaves_no_trace() {
         let mut scratch = plan.scratch();
         let mut run = |photo: &[f32]| {
             let mut out = vec![0.0; 40];
-            plan.run(Photo::Planes(photo), &mut scratch, &mut out);
+            plan.run(Photo::Planes(photo), &mut scratch, &mut out, &mut |_| ());
             out
         };
         let mut photo = noise(1, 3 * 64);
