@@ -4,8 +4,8 @@
 //!         [--model inception_v3] [--weights mobilenet_v2-b0353104.pth]
 
 use candlewick::Result;
-use candlewick::images::Pixels;
 use candlewick::freeze::Frozen;
+use candlewick::images::Pixels;
 use candlewick::models::{Backbone, InceptionV3, MobileNetV2};
 use candlewick::notebook::Progress;
 use std::process::ExitCode;

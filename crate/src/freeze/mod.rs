@@ -20,10 +20,10 @@ mod tests;
 pub use cpu::CpuLevel;
 pub(crate) use engine::Engine;
 
-use crate::{Error, Result};
 use crate::images::Pixels;
 use crate::models::{Backbone, BackboneSpec, InceptionV3, LayerInfo, MobileNetV2};
 use crate::notebook::Progress;
+use crate::{Error, Result};
 use candle_core::Tensor;
 use graph::{Graph, GraphSpec};
 use kernels::Kernels;

@@ -64,6 +64,55 @@ fn frozen_features_are_the_plain_models() {
 }
 
 #[test]
+fn frozen_inception_is_the_plain_model() {
+    let plain = InceptionV3::random(7).unwrap();
+    let keras = InceptionV3 { counts_padding: false, ..plain.clone() };
+    let pixels = photo(1, 299);
+    let x = pixels.to_tensor(&Preprocess::INCEPTION).unwrap();
+    for (name, plain) in [("torchvision's", plain), ("Keras'", keras)] {
+        let row = |x: Tensor| x.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let (features, logits) = (row(plain.features(&x).unwrap()), row(plain.logits(&x).unwrap()));
+        let folded = plain.folded().unwrap();
+        assert!(relative(&row(folded.features(&x).unwrap()), &features) < 1e-4, "{name}, folded");
+        for level in CpuLevel::available() {
+            let frozen = folded.clone().compiled(level).unwrap();
+            let found = [
+                ("features", row(frozen.features(&x).unwrap()), &features),
+                ("logits", row(frozen.logits(&x).unwrap()), &logits),
+                ("features of pixels", frozen.features_of_pixels(&pixels).unwrap(), &features),
+            ];
+            for (what, got, want) in found {
+                let off = relative(&got, want);
+                assert!(off < 1e-4, "{name} {what}, {level}: {off}");
+            }
+        }
+    }
+}
+
+#[test]
+fn inception_fed_with_the_wrong_size_says_so() {
+    let frozen = InceptionV3::random(7).unwrap().freeze().unwrap();
+    let small = photo(1, 224).to_tensor(&Preprocess::IMAGENET).unwrap();
+    for result in [frozen.features(&small), frozen.logits(&small)] {
+        let error = result.unwrap_err().to_string();
+        assert!(error.contains("(N, 3, 299, 299)") && error.contains("[1, 3, 224, 224]"), "{error}");
+        assert!(error.contains("spec().preprocess"), "{error}");
+    }
+    // A photo that is no tensor yet is brought to the right size.
+    assert_eq!(frozen.features_of_pixels(&photo(1, 224)).unwrap().len(), 2048);
+    assert!(frozen.backbone().layer(&small, "Mixed_5b.branch1x1").is_ok());
+}
+
+#[test]
+fn keras_and_torchvision_conventions_have_identities_of_their_own() {
+    let plain = InceptionV3::random(7).unwrap();
+    let keras = InceptionV3 { counts_padding: false, ..plain.clone() };
+    let (a, b) = (plain.clone().freeze().unwrap().identity(), keras.freeze().unwrap().identity());
+    assert_ne!(a, b);
+    assert_eq!(a, plain.freeze().unwrap().identity());
+}
+
+#[test]
 fn photos_in_a_stream_come_back_in_their_order() {
     let frozen = MobileNetV2::random(3).unwrap().freeze().unwrap();
     let progress = Progress::new("photos", Some(5), "photos");

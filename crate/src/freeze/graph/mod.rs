@@ -166,7 +166,13 @@ struct Writer {
 
 impl Writer {
     /// All branches of a block, each into its own channels of what is returned.
-    fn block(&mut self, index: usize, block: &models::Block<Conv>, from: Frame, border: (usize, usize)) -> Result<Frame> {
+    fn block(
+        &mut self,
+        index: usize,
+        block: &models::Block<Conv>,
+        from: Frame,
+        border: (usize, usize),
+    ) -> Result<Frame> {
         let name = &block.name;
         let input = Size { channels: from.planes * LANES, height: from.height, width: from.width };
         let mut ends = Vec::with_capacity(block.branches.len());

@@ -47,7 +47,11 @@ pub(super) fn after_stem(name: &str, conv: &Conv, (height, width): (usize, usize
 pub(super) fn after(name: &str, conv: &Conv, input: Size) -> Result<Size> {
     let [outputs, inputs, rows, columns] = conv.shape;
     let numbers = [outputs, inputs, rows, columns].iter().try_fold(1usize, |product, size| product.checked_mul(*size));
-    if numbers != Some(conv.weight.len()) || conv.bias.len() != outputs || outputs == 0 || !outputs.is_multiple_of(LANES) {
+    if numbers != Some(conv.weight.len())
+        || conv.bias.len() != outputs
+        || outputs == 0
+        || !outputs.is_multiple_of(LANES)
+    {
         return Err(refused(name, conv, "its channels come in sixteens"));
     }
     if inputs != input.channels || conv.groups != 1 || !matches!(conv.stride, 1 | 2) {
@@ -72,7 +76,9 @@ pub(super) fn after_step(name: &str, step: &Step<Conv>, input: Size) -> Result<S
             let (left, other) = (after(name, left, input)?, after(name, right, input)?);
             joined(name, left, other)
         }
-        _ if input.height < 3 || input.width < 3 => Err(unlike(name, "at least 3x3 pixels for a pool", input)),
+        Step::MaxPool if input.height < 3 || input.width < 3 => {
+            Err(unlike(name, "at least 3x3 pixels for a pool", input))
+        }
         Step::MaxPool => Ok(Size { height: (input.height - 1) / 2, width: (input.width - 1) / 2, ..input }),
         Step::AveragePool => Ok(input),
     }

@@ -63,13 +63,7 @@ pub(super) fn reaches(len: usize, first: usize, plane: (usize, usize), row: (usi
 impl Kernels {
     /// The convolution to `height` x `width` pixels of all output channels. Zeros around the input, where the kernel
     /// needs them, are part of `input`.
-    pub fn convolution(
-        self,
-        by: &PackedWindow,
-        input: Area<'_>,
-        output: AreaMut<'_>,
-        (height, width): (usize, usize),
-    ) {
+    pub fn convolution(self, by: &PackedWindow, input: Area<'_>, output: AreaMut<'_>, (height, width): (usize, usize)) {
         let ((rows, columns), stride) = (by.kernel, by.stride);
         assert!(height > 0 && width > 0 && rows > 0 && columns > 0 && matches!(stride, 1 | 2));
         let (in_rows, in_columns) = ((height - 1) * stride + rows, (width - 1) * stride + columns);
