@@ -39,7 +39,7 @@ pub mod prelude {
     pub use crate::freeze::Frozen;
     pub use crate::images::{Batch, Pixels, Preprocess};
     pub use crate::lesson::{check, hint, progress, solution};
-    pub use crate::models::{Backbone, MobileNetV2, imagenet};
+    pub use crate::models::{Backbone, InceptionV3, MobileNetV2, imagenet};
     pub use crate::notebook::Picture;
     pub use crate::train::{Comparison, FitOptions, History, TransferModel};
     pub use crate::{Error, Result};

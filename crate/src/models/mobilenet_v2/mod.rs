@@ -1,11 +1,11 @@
 //! MobileNetV2 (Sandler et al. 2018, <https://arxiv.org/abs/1801.04381>), layers and numbers as in torchvision.
 
-mod random;
 mod table;
 
 use super::layers::Until;
 use super::names::no_such_layer;
-use super::{Backbone, BackboneSpec, BatchNorm, Convolution, LayerInfo};
+use super::random::Random;
+use super::{Activation, Backbone, BackboneSpec, BatchNorm, Convolution, LayerInfo};
 use crate::images::Preprocess;
 use crate::weights::Weights;
 use crate::{Error, Result};
@@ -146,10 +146,20 @@ impl MobileNetV2 {
     /// # Errors
     /// None that is known; candle may fail to allocate.
     pub fn random(seed: u64) -> Result<Self> {
-        let mut random = random::Random::new(seed);
-        let blocks = random.blocks()?;
-        let classifier = Some(random.classifier()?);
-        let mut units = blocks.into_iter();
+        let mut random = Random::new(seed);
+        let mut units = Vec::new();
+        // The mean square of what flows: 1 for preprocessed photos, 1 after a batch norm, half of it after ReLU6.
+        let mut flow = 1.;
+        for block in table::blocks() {
+            let mut inside = flow;
+            for unit in &block.units {
+                units.push(random.unit(&unit.shape(), inside, EPS)?);
+                inside = if unit.activation.is_some() { 0.5 } else { 1. };
+            }
+            flow = if block.residual { flow + inside } else { inside };
+        }
+        let classifier = Some(random.classifier(FEATURES)?);
+        let mut units = units.into_iter();
         let missing = || Error::Weights { file: "random weights".into(), why: "fewer than the table has".into() };
         Self::assemble(&format!("random, seed {seed}"), classifier, |_| units.next().ok_or_else(missing))
     }
@@ -162,17 +172,10 @@ impl MobileNetV2 {
     ) -> Result<Self> {
         let mut convolution = |unit: &Unit| -> Result<Convolution> {
             let (weight, batch_norm) = tensors(unit)?;
-            let (stride, padding, groups) = (unit.stride, unit.side / 2, unit.groups);
-            let batch_norm = Some(batch_norm);
-            Ok(Convolution {
-                weight,
-                bias: None,
-                batch_norm,
-                stride,
-                padding,
-                groups,
-                relu6: unit.activation.is_some(),
-            })
+            let (stride, padding, groups) = (unit.stride, (unit.side / 2, unit.side / 2), unit.groups);
+            let (batch_norm, relu6) = (Some(batch_norm), unit.activation.is_some());
+            let activation = if relu6 { Activation::Relu6 } else { Activation::Linear };
+            Ok(Convolution { weight, bias: None, batch_norm, stride, padding, groups, activation })
         };
         let (mut ends, mut blocks) = (Vec::new(), Vec::new());
         for Block { units, residual, .. } in table::blocks() {
