@@ -5,10 +5,12 @@
 
 mod curves;
 mod grid;
+mod matrix;
 mod text;
 
 pub use curves::{Panel, curves};
 pub use grid::{Mark, grid, photo};
+pub use matrix::matrix;
 
 use crate::notebook::display::escape;
 

@@ -25,6 +25,7 @@ pub struct FeatureTable {
     classes: Vec<String>,
     names: Vec<String>,
     fingerprints: Vec<Fingerprint>,
+    photos: Vec<Photo>,
 }
 
 impl FeatureTable {
@@ -44,7 +45,7 @@ impl FeatureTable {
         let labels = Tensor::from_vec(labels, count, features.device())?;
         let names = (0..count).map(|number| format!("photo {number}")).collect();
         let features = features.contiguous()?.detach();
-        Ok(Self { features, labels, classes: classes.to_vec(), names, fingerprints: Vec::new() })
+        Ok(Self { features, labels, classes: classes.to_vec(), names, fingerprints: Vec::new(), photos: Vec::new() })
     }
 
     /// The features `(N, F)`.
@@ -71,6 +72,11 @@ impl FeatureTable {
     /// The photos' names.
     pub fn names(&self) -> &[String] {
         &self.names
+    }
+
+    /// The photos themselves; none where the table was made of features alone.
+    pub(super) fn photos(&self) -> &[Photo] {
+        &self.photos
     }
 
     /// How many photos.
@@ -184,6 +190,7 @@ fn table(part: &Part<'_>, fingerprints: &[Fingerprint], store: &FeatureStore, br
     let labels: Vec<usize> = whole.iter().map(|(photo, _)| photo.label).collect();
     let mut table = FeatureTable::new(features, &labels, part.classes)?;
     table.names = whole.iter().map(|(photo, _)| photo.name.clone()).collect();
+    table.photos = whole.iter().map(|(photo, _)| Photo::clone(photo)).collect();
     table.fingerprints = whole.iter().map(|(_, fingerprint)| *fingerprint).collect();
     Ok(table)
 }

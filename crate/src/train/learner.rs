@@ -5,7 +5,7 @@
 use super::features::{Broken, Part, tables};
 use super::store::FeatureStore;
 use super::{FeatureTable, FitOptions, Head, History, checks, fit, live};
-use crate::data::Dataset;
+use crate::data::{Dataset, Photo};
 use crate::evaluate::Predictions;
 use crate::freeze::Engine;
 use crate::images::Batch;
@@ -112,12 +112,20 @@ impl Learner {
         checks::dataset("given", dataset, &self.classes)?;
         let table = self.features(dataset)?;
         let logits = self.head.forward(table.features())?;
-        Predictions::from_logits(&logits, table.labels(), table.names().to_vec(), &self.classes)
+        let predictions = Predictions::from_logits(&logits, table.labels(), table.names().to_vec(), &self.classes)?;
+        predictions.with_photos(table.photos().to_vec())
     }
 
     pub fn predict_batch(&self, batch: &Batch) -> Result<Predictions> {
         let logits = self.logits(&batch.photos)?;
-        Predictions::from_logits(&logits, batch.labels.clone(), batch.names.clone(), &self.classes)
+        let predictions = Predictions::from_logits(&logits, batch.labels.clone(), batch.names.clone(), &self.classes)?;
+        // A batch that somebody put together may lack its pixels: then there is nothing to show.
+        if batch.pixels.len() != predictions.len() {
+            return Ok(predictions);
+        }
+        let parts = batch.names.iter().zip(&batch.labels).zip(&batch.pixels);
+        let photos = parts.map(|((name, label), pixels)| Photo::from_pixels(name, *label, pixels.clone()));
+        predictions.with_photos(photos.collect())
     }
 
     fn tables(&self, datasets: &[&Dataset]) -> Result<Vec<FeatureTable>> {

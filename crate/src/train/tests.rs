@@ -178,6 +178,13 @@ fn a_model_learns_and_says_what_it_measured() {
     let batch = validation.batch(8, &Preprocess::unit(8)).unwrap();
     let of_batch = model.predict_batch(&batch).unwrap();
     assert_eq!(of_batch.predicted, predictions.predicted[..8]);
+    for predictions in [&predictions, &of_batch] {
+        let top = predictions.top_losses(3);
+        let names = top.photos.iter().map(|top| (&top.name, &top.photo.as_ref().unwrap().name));
+        assert!(names.clone().count() == 3 && names.clone().all(|(name, photo)| name == photo));
+        assert!(top.grid().unwrap().alt().starts_with("Top losses: "));
+        assert_eq!(predictions.confusion_matrix().right(), predictions.right());
+    }
 
     // The same seed again, from the beginning, gives the same numbers.
     let mut second = self::model(None).0;
