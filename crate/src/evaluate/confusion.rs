@@ -213,6 +213,6 @@ mod tests {
             "Confusion matrix: 4 of 8 photos right. cat: 2 cat, 1 dog; dog: 1 dog, 1 bird; bird: 2 cat, 1 bird"
         );
         assert_eq!(svg.matches("class=\"count\"").count(), 9);
-        assert!(self::predictions(&[], &[]).confusion_matrix().plot().is_err());
+        assert!(predictions(&[], &[]).confusion_matrix().plot().is_err());
     }
 }

@@ -49,7 +49,7 @@ impl Learner {
     }
 
     pub fn fit(&mut self, training: &Dataset, validation: &Dataset, options: FitOptions) -> Result<History> {
-        options.check()?;
+        options.check(&self.head)?;
         checks::dataset("training", training, &self.classes)?;
         checks::dataset("validation", validation, &self.classes)?;
         checks::enough(training)?;
@@ -71,13 +71,14 @@ impl Learner {
         validation: &FeatureTable,
         options: FitOptions,
     ) -> Result<History> {
-        options.check()?;
+        options.check(&self.head)?;
         checks::table("training", training, &self.classes)?;
         checks::table("validation", validation, &self.classes)?;
         if !self.trained {
-            self.head = Head::glorot(self.head.features(), self.classes.len(), options.seed)?;
+            self.head = self.fresh_head(options.seed)?;
         }
         let shared = validation.shared_with(training);
+        checks::softmax_twice(&self.head, &options).iter().for_each(|warning| println!("{warning}"));
         checks::warnings(training, validation, shared).iter().for_each(|warning| println!("{warning}"));
         let began = Instant::now();
         let mut live = live::Epochs::new(options.epochs);
@@ -98,20 +99,30 @@ impl Learner {
         Ok(history)
     }
 
+    pub fn end_in_softmax(&mut self) {
+        self.head = self.head.sharing_weights().with_softmax(true);
+    }
+
     pub fn forget(&mut self) -> Result<()> {
-        self.head = Head::glorot(self.head.features(), self.classes.len(), FitOptions::default().seed)?;
+        self.head = self.fresh_head(FitOptions::default().seed)?;
         self.trained = false;
         Ok(())
     }
 
+    /// A head of the same shape that has learnt nothing.
+    fn fresh_head(&self, seed: u64) -> Result<Head> {
+        let head = Head::glorot(self.head.features(), self.classes.len(), seed)?;
+        Ok(head.with_softmax(self.head.has_softmax()))
+    }
+
     pub fn logits(&self, photos: &Tensor) -> Result<Tensor> {
-        self.head.forward(&self.frozen.features(photos)?.to_device(&Device::Cpu)?)
+        self.head.logits(&self.frozen.features(photos)?.to_device(&Device::Cpu)?)
     }
 
     pub fn predict(&self, dataset: &Dataset) -> Result<Predictions> {
         checks::dataset("given", dataset, &self.classes)?;
         let table = self.features(dataset)?;
-        let logits = self.head.forward(table.features())?;
+        let logits = self.head.logits(table.features())?;
         let predictions = Predictions::from_logits(&logits, table.labels(), table.names().to_vec(), &self.classes)?;
         predictions.with_photos(table.photos().to_vec())
     }

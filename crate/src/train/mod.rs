@@ -65,6 +65,13 @@ impl<B: Backbone> TransferModel<B> {
         self
     }
 
+    /// The same model with a softmax at the head's end, so that its outputs are probabilities. Train it with
+    /// [`from_logits: false`](FitOptions::from_logits).
+    pub fn softmax(mut self) -> Self {
+        self.learner.end_in_softmax();
+        self
+    }
+
     /// The frozen part.
     pub fn frozen(&self) -> &Frozen<B> {
         &self.frozen
@@ -130,7 +137,8 @@ impl<B: Backbone> TransferModel<B> {
         self.learner.forget()
     }
 
-    /// Photos `(N, 3, H, W)`, preprocessed as the backbone wants them, to logits `(N, K)` of the model's classes.
+    /// Photos `(N, 3, H, W)`, preprocessed as the backbone wants them, to logits `(N, K)` of the model's classes, before
+    /// any softmax.
     ///
     /// # Errors
     /// [`Error::Shape`](crate::Error::Shape) for tensors of another shape.
