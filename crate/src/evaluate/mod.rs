@@ -1,9 +1,11 @@
 //! What a model's predictions come to.
 
+mod classification;
 mod confusion;
 mod interval;
 mod top_losses;
 
+pub use classification::{Classification, Classifications};
 pub use confusion::{Confused, ConfusionMatrix, MostConfused};
 pub use interval::{newcombe, wilson};
 pub use top_losses::{TopLoss, TopLosses};

@@ -10,12 +10,15 @@ mod cpu;
 mod engine;
 mod kernels;
 mod plan;
+mod unfreeze;
 
 #[cfg(test)]
 mod tests;
 
 pub use cpu::CpuLevel;
 pub(crate) use engine::Engine;
+pub use unfreeze::{Normalise, Unfreeze};
+pub(crate) use unfreeze::{compile, digest, unknown};
 
 use crate::Result;
 use crate::images::Pixels;
@@ -36,11 +39,14 @@ use std::time::Duration;
 /// ```
 pub struct Frozen<B: Backbone = MobileNetV2> {
     backbone: Arc<B>,
+    /// As it was before its batch norms were folded in: what can be saved, and can learn again.
+    unfolded: Arc<B>,
     engine: Arc<Engine>,
 }
 
 impl MobileNetV2 {
-    /// Folds and compiles the model. To make its weights learn again, read them again.
+    /// Folds and compiles the model. To make its last layers learn again, see
+    /// [`TransferModel::fine_tune`](crate::train::TransferModel::fine_tune).
     ///
     /// # Errors
     /// [`Error::Setting`] where `CANDLEWICK_CPU` names no level of this machine; or the weights' shapes do not fit.
@@ -48,7 +54,8 @@ impl MobileNetV2 {
         let folded = self.folded()?;
         let spec = folded.plan_spec()?;
         let classifier = folded.classifier.as_ref().map(|(weight, bias)| (weight.detach(), bias.detach()));
-        Frozen::compiled(folded, classifier, &spec, CpuLevel::detect()?)
+        let frozen = Frozen::compiled(folded, classifier, &spec, CpuLevel::detect()?)?;
+        Ok(Frozen { unfolded: Arc::new(self), ..frozen })
     }
 
     /// What the plan needs to know of the folded network.
@@ -79,17 +86,23 @@ impl<B: Backbone> Frozen<B> {
     /// [`Error::Setting`](crate::Error::Setting) where `CANDLEWICK_CPU` names no level of this machine.
     pub fn plain(backbone: B) -> Result<Self> {
         let backbone = Arc::new(backbone);
-        Ok(Self { engine: Arc::new(Engine::plain(backbone.clone())?), backbone })
+        Ok(Self { engine: Arc::new(Engine::plain(backbone.clone())?), unfolded: Arc::clone(&backbone), backbone })
     }
 
     fn compiled(backbone: B, classifier: Option<(Tensor, Tensor)>, spec: &PlanSpec, cpu: CpuLevel) -> Result<Self> {
         let backbone = Arc::new(backbone);
-        Ok(Self { engine: Arc::new(Engine::compiled(backbone.clone(), classifier, spec, cpu)?), backbone })
+        let engine = Arc::new(Engine::compiled(backbone.clone(), classifier, spec, cpu)?);
+        Ok(Self { engine, unfolded: Arc::clone(&backbone), backbone })
     }
 
     /// The folded network in plain candle, through which gradients can flow: for heat maps and filters.
     pub fn backbone(&self) -> &B {
         &self.backbone
+    }
+
+    /// The network as it was before its batch norms were folded in.
+    pub(crate) fn unfolded(&self) -> &Arc<B> {
+        &self.unfolded
     }
 
     /// What computes the features, without the backbone's type.

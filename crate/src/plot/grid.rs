@@ -171,7 +171,7 @@ impl Tile<'_> {
 }
 
 /// A photo at no more than `side`, and the height and width to show it at: small photos are shown larger.
-fn within(photo: &Pixels, side: usize) -> Result<(Pixels, usize, usize)> {
+pub(super) fn within(photo: &Pixels, side: usize) -> Result<(Pixels, usize, usize)> {
     let longest = photo.height.max(photo.width);
     if longest == 0 {
         return Err(Error::Plot("a photo has no pixels".to_owned()));
@@ -182,7 +182,12 @@ fn within(photo: &Pixels, side: usize) -> Result<(Pixels, usize, usize)> {
     Ok((shown, height, width))
 }
 
-fn image(body: &mut String, photo: &Pixels, (x, y): (usize, usize), (width, height): (usize, usize)) -> Result<()> {
+pub(super) fn image(
+    body: &mut String,
+    photo: &Pixels,
+    (x, y): (usize, usize),
+    (width, height): (usize, usize),
+) -> Result<()> {
     let jpeg = base64(&photo.to_jpeg(QUALITY)?);
     let _ = writeln!(
         body,

@@ -4,16 +4,17 @@
 
 use super::features::{Broken, Part, tables};
 use super::store::FeatureStore;
-use super::{FeatureTable, FitOptions, Head, History, checks, fit, live};
-use crate::data::{Dataset, Photo};
-use crate::evaluate::Predictions;
-use crate::freeze::Engine;
+use super::{FeatureTable, FitOptions, Head, History, checks, fit, live, saved};
+use crate::data::{Dataset, Photo, photos_below};
+use crate::evaluate::{Classification, Classifications, Predictions};
+use crate::freeze::{Engine, Unfreeze};
 use crate::images::Batch;
+use crate::models::BackboneSpec;
 use crate::notebook::report;
 use crate::{Error, Result, fetch};
 use candle_core::{Device, Tensor};
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -31,12 +32,17 @@ pub(super) struct Learner {
 impl Learner {
     pub fn new(frozen: Arc<Engine>, classes: &[String]) -> Result<Self> {
         checks::classes(classes)?;
+        let head = Head::glorot(frozen.spec().features, classes.len(), FitOptions::default().seed)?;
+        Ok(Self { trained: false, ..Self::with_head(frozen, head, classes)? })
+    }
+
+    /// With a head that has been trained.
+    pub fn with_head(frozen: Arc<Engine>, head: Head, classes: &[String]) -> Result<Self> {
         let spec = frozen.spec();
-        let head = Head::glorot(spec.features, classes.len(), FitOptions::default().seed)?;
         // Without a cache folder features are kept in memory only.
         let folder = fetch::cache_folder().ok().map(|folder| folder.join("features"));
         let store = Mutex::new(FeatureStore::new(folder, spec.name, &frozen.identity(), spec.features));
-        Ok(Self { frozen, head, trained: false, classes: classes.to_vec(), store, broken: Mutex::default() })
+        Ok(Self { frozen, head, trained: true, classes: classes.to_vec(), store, broken: Mutex::default() })
     }
 
     pub fn keep_features_in(&mut self, folder: Option<PathBuf>) {
@@ -45,7 +51,11 @@ impl Learner {
     }
 
     pub fn features(&self, dataset: &Dataset) -> Result<FeatureTable> {
-        self.tables(&[dataset])?.pop().ok_or_else(|| Error::Data("there is no data set".to_owned()))
+        self.table(&Part { photos: dataset.photos(), classes: dataset.classes() })
+    }
+
+    fn table(&self, part: &Part<'_>) -> Result<FeatureTable> {
+        self.tables(std::slice::from_ref(part))?.pop().ok_or_else(|| Error::Data("there is no data set".to_owned()))
     }
 
     pub fn fit(&mut self, training: &Dataset, validation: &Dataset, options: FitOptions) -> Result<History> {
@@ -54,7 +64,8 @@ impl Learner {
         checks::dataset("validation", validation, &self.classes)?;
         checks::enough(training)?;
         let began = Instant::now();
-        let tables = self.tables(&[training, validation])?;
+        let tables =
+            self.tables(&[training, validation].map(|set| Part { photos: set.photos(), classes: set.classes() }))?;
         if let Some(table) = tables.first() {
             checks::no_class_lost(training, table)?;
         }
@@ -119,6 +130,30 @@ impl Learner {
         self.head.logits(&self.frozen.features(photos)?.to_device(&Device::Cpu)?)
     }
 
+    /// What the backbone is.
+    pub fn spec(&self) -> &BackboneSpec {
+        self.frozen.spec()
+    }
+
+    pub fn save(&self, path: &Path, backbone: &dyn Unfreeze) -> Result<()> {
+        saved::save(path, &self.head, &self.classes, backbone)
+    }
+
+    pub fn classify(&self, photo: Photo) -> Result<Classification> {
+        let features = self.frozen.features_of_pixels(&photo.pixels()?)?;
+        let features = Tensor::from_vec(features, (1, self.head.features()), &Device::Cpu)?;
+        let logits = self.head.logits(&features)?;
+        let mut all = Classifications::from_logits(&logits, &[photo], &self.classes, Vec::new())?;
+        all.photos.pop().ok_or_else(|| Error::Data("there is no photo".to_owned()))
+    }
+
+    pub fn classify_folder(&self, path: &Path) -> Result<Classifications> {
+        let (photos, mut skipped) = photos_below(path)?;
+        let table = self.table(&Part { photos: &photos, classes: &self.classes })?;
+        skipped.extend_from_slice(table.skipped());
+        Classifications::from_logits(&self.head.logits(table.features())?, table.photos(), &self.classes, skipped)
+    }
+
     pub fn predict(&self, dataset: &Dataset) -> Result<Predictions> {
         checks::dataset("given", dataset, &self.classes)?;
         let table = self.features(dataset)?;
@@ -139,12 +174,10 @@ impl Learner {
         predictions.with_photos(photos.collect())
     }
 
-    fn tables(&self, datasets: &[&Dataset]) -> Result<Vec<FeatureTable>> {
-        let parts: Vec<Part<'_>> =
-            datasets.iter().map(|set| Part { photos: set.photos(), classes: set.classes() }).collect();
+    fn tables(&self, parts: &[Part<'_>]) -> Result<Vec<FeatureTable>> {
         // A panic elsewhere cannot leave a store half changed: rows are added whole.
         let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
         let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
-        tables(&self.frozen, &mut store, &mut broken, &parts)
+        tables(&self.frozen, &mut store, &mut broken, parts)
     }
 }

@@ -14,17 +14,20 @@
 //! ```
 
 mod checks;
+mod classifier;
 mod features;
 mod fit;
 mod head;
 mod history;
 mod learner;
 mod live;
+mod saved;
 mod store;
 mod summary;
 #[cfg(test)]
 mod tests;
 
+pub use classifier::Classifier;
 pub use features::FeatureTable;
 pub use fit::FitOptions;
 pub use head::Head;
@@ -32,14 +35,14 @@ pub use history::{Epoch, History};
 pub use summary::Summary;
 
 use crate::Result;
-use crate::data::Dataset;
-use crate::evaluate::Predictions;
-use crate::freeze::Frozen;
+use crate::data::{Dataset, IntoPhoto};
+use crate::evaluate::{Classification, Classifications, Predictions};
+use crate::freeze::{Frozen, Unfreeze};
 use crate::images::Batch;
 use crate::models::{Backbone, MobileNetV2};
 use candle_core::Tensor;
 use learner::Learner;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A frozen backbone with a new head for the learner's own classes.
@@ -162,8 +165,41 @@ impl<B: Backbone> TransferModel<B> {
         self.learner.predict_batch(batch)
     }
 
+    /// What the model says of one photo: a path, a [`Photo`](crate::data::Photo) or [`Pixels`](crate::images::Pixels).
+    ///
+    /// # Errors
+    /// Where it cannot be read or decoded.
+    pub fn classify(&self, photo: impl IntoPhoto) -> Result<Classification> {
+        self.learner.classify(photo.into_photo()?)
+    }
+
+    /// What the model says of each photo in a folder and the folders in it, of whatever class and without labels. What
+    /// cannot be read is named and skipped.
+    ///
+    /// # Errors
+    /// [`Error::File`](crate::Error::File) where the folder cannot be read, [`Error::Data`](crate::Error::Data) where no
+    /// photo is in it; and as for [`features`](Self::features).
+    pub fn classify_folder(&self, path: impl AsRef<Path>) -> Result<Classifications> {
+        self.learner.classify_folder(path.as_ref())
+    }
+
     /// Shows the [`summary`](Self::summary) below a notebook cell.
     pub fn evcxr_display(&self) {
         self.summary().evcxr_display();
+    }
+}
+
+impl<B: Unfreeze> TransferModel<B> {
+    /// Writes the model to a file, which [`Classifier::load`] reads: safetensors with the head, the classes, and what is
+    /// needed to find the backbone again. A backbone that was fine-tuned, or is from a file of your own, is in it as a
+    /// whole.
+    ///
+    /// The file is written beside its name and then renamed, so that a file of that name is replaced whole or not at all.
+    ///
+    /// # Errors
+    /// [`Error::File`](crate::Error::File) where it cannot be written, [`Error::Setting`](crate::Error::Setting) for a
+    /// backbone that is none of [`BACKBONES`](crate::models::BACKBONES).
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        self.learner.save(path.as_ref(), &**self.frozen.unfolded())
     }
 }
