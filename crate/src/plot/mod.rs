@@ -7,12 +7,14 @@ mod bars;
 mod curves;
 mod grid;
 mod matrix;
+mod rates;
 mod text;
 
 pub use bars::photo_with_bars;
 pub use curves::{Panel, curves};
 pub use grid::{Mark, grid, photo};
 pub use matrix::matrix;
+pub use rates::over_learning_rates;
 
 use crate::notebook::display::escape;
 

@@ -4,7 +4,7 @@
 
 use super::features::{Broken, Part, tables};
 use super::store::FeatureStore;
-use super::{FeatureTable, FitOptions, Head, History, checks, fit, live, saved};
+use super::{FeatureTable, FitOptions, Head, History, LearningRates, checks, fit, learning_rates, live, saved};
 use crate::data::{Dataset, Photo, photos_below};
 use crate::evaluate::{Classification, Classifications, Predictions};
 use crate::freeze::{Engine, Unfreeze};
@@ -108,6 +108,12 @@ impl Learner {
         report("stage", json!({"name": "head", "seconds": began.elapsed().as_secs_f64()}));
         report("fit", history.facts());
         Ok(history)
+    }
+
+    pub fn find_learning_rate(&self, training: &Dataset) -> Result<LearningRates> {
+        checks::dataset("training", training, &self.classes)?;
+        let options = FitOptions { from_logits: !self.head.has_softmax(), ..FitOptions::default() };
+        learning_rates::sweep(&self.head, &self.features(training)?, &options, fit::shuffles(options.seed))
     }
 
     pub fn end_in_softmax(&mut self) {

@@ -15,11 +15,13 @@
 
 mod checks;
 mod classifier;
+mod explain;
 mod features;
 mod fit;
 mod head;
 mod history;
 mod learner;
+mod learning_rates;
 mod live;
 mod saved;
 mod store;
@@ -32,6 +34,7 @@ pub use features::FeatureTable;
 pub use fit::FitOptions;
 pub use head::Head;
 pub use history::{Epoch, History};
+pub use learning_rates::LearningRates;
 pub use summary::Summary;
 
 use crate::Result;
@@ -130,6 +133,16 @@ impl<B: Backbone> TransferModel<B> {
         options: FitOptions,
     ) -> Result<History> {
         self.learner.fit_features(training, validation, options)
+    }
+
+    /// Tries learning rates from far too small to far too large in one short training, and suggests one. The head is left
+    /// as it was.
+    ///
+    /// # Errors
+    /// [`Error::Data`](crate::Error::Data) for a data set without photos or with other classes than the model's, and as
+    /// for [`features`](Self::features).
+    pub fn find_learning_rate(&self, training: &Dataset) -> Result<LearningRates> {
+        self.learner.find_learning_rate(training)
     }
 
     /// Gives the head new weights, as if it had never been trained.

@@ -478,20 +478,27 @@ fn the_words_fit_the_numbers() {
         let (training_photos, validation_photos) = (1602, 400);
         History { epochs, planned, training_photos, validation_photos, shared_photos: 0, interrupted: false }.explain()
     };
-    // Means of reference/heads.json: the running mean is the whole reason.
+    // Means of reference/heads.json: the lead over the running mean is more than chance, the gap at the end is not.
     let words = explain(&[(0.9132, 0.974, 0.971), (0.9755, 0.9811, 0.975)]);
-    assert!(words.contains("above the running training accuracy in 1 of 2 epochs"), "{words}");
+    assert!(words.contains("above the running training accuracy in 1 of 2 epochs. "), "{words}");
     assert!(words.contains("reads 91.3 %") && words.contains("give 97.4 % (6.1 points)"), "{words}");
-    assert!(words.contains("the running mean is the whole reason"), "{words}");
+    assert!(words.contains("differ by no more than chance in so many photos: neither"), "{words}");
     assert!(words.contains("leads by 0.6 points, no more than chance"), "{words}");
     let words = explain(&[(0.90, 0.97, 0.96), (0.99, 0.999, 0.96)]);
-    assert!(words.contains("leads by 3.9 points, more than chance"), "{words}");
-    let words = explain(&[(0.97, 0.98, 0.96)]);
+    assert!(words.contains("the running mean is the whole reason"), "{words}");
+    assert!(words.contains("leads by 3.9 points, more than chance") && words.contains("by heart"), "{words}");
+    // One epoch is no trend, however large the gap.
+    let words = explain(&[(0.97, 0.999, 0.96)]);
     assert!(words.contains("never above the running training accuracy in 1 epoch."), "{words}");
-    let words = explain(&[(0.90, 0.96, 0.97)]);
-    assert!(words.contains("validation is above training in 1 of 1") && words.contains("luck of the split"), "{words}");
-    let words = explain(&[(0.80, 0.85, 0.97)]);
-    assert!(words.contains("12.0 points") && words.contains("more than luck"), "{words}");
+    assert!(words.contains("one epoch is no trend") && !words.contains("by heart"), "{words}");
+    // A lead of less than chance is no lead.
+    let words = explain(&[(0.969, 0.97, 0.971), (0.97, 0.972, 0.973)]);
+    assert!(words.contains("in 2 of 2 epochs, but never by more than chance"), "{words}");
+    assert!(words.contains("neither is above the other") && !words.contains("reason"), "{words}");
+    let words = explain(&[(0.80, 0.85, 0.97), (0.90, 0.96, 0.97)]);
+    assert!(words.contains("validation is above training in 2 of 2") && words.contains("12.0 points"), "{words}");
+    // 388 of 400 less 1362 of 1602 by method 10, computed apart.
+    assert!(words.contains("from 9.2 to 14.2: that is more than luck"), "{words}");
     assert!(explain(&[]).contains("No epoch was finished"));
 }
 
