@@ -13,12 +13,15 @@ mod kernels;
 mod photo;
 mod plan;
 mod program;
+mod unfreeze;
 
 #[cfg(test)]
 mod tests;
 
 pub use cpu::CpuLevel;
 pub(crate) use engine::Engine;
+pub use unfreeze::{Normalise, Unfreeze};
+pub(crate) use unfreeze::{compile, digest, unknown};
 
 use crate::images::Pixels;
 use crate::models::{Backbone, BackboneSpec, InceptionV3, LayerInfo, MobileNetV2};
@@ -27,7 +30,7 @@ use crate::{Error, Result};
 use candle_core::Tensor;
 use graph::{Graph, GraphSpec};
 use kernels::Kernels;
-use plan::{BlockSpec, Conv, Plan, PlanSpec, digest};
+use plan::{BlockSpec, Conv, Plan, PlanSpec, digest as digest_of};
 use program::{Program, WithScratch};
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,16 +45,20 @@ use std::time::Duration;
 /// ```
 pub struct Frozen<B: Backbone = MobileNetV2> {
     backbone: Arc<B>,
+    /// As it was before its batch norms were folded in: what can be saved, and can learn again.
+    unfolded: Arc<B>,
     engine: Arc<Engine>,
 }
 
 impl MobileNetV2 {
-    /// Folds and compiles the model. To make its weights learn again, read them again.
+    /// Folds and compiles the model. To make its last layers learn again, see
+    /// [`TransferModel::fine_tune`](crate::train::TransferModel::fine_tune).
     ///
     /// # Errors
     /// [`Error::Setting`] where `CANDLEWICK_CPU` names no level of this machine; or the weights' shapes do not fit.
     pub fn freeze(self) -> Result<Frozen<Self>> {
-        self.folded()?.compiled(CpuLevel::detect()?)
+        let frozen = self.folded()?.compiled(CpuLevel::detect()?)?;
+        Ok(Frozen { unfolded: Arc::new(self), ..frozen })
     }
 
     /// The folded network compiled for `cpu`.
@@ -59,7 +66,7 @@ impl MobileNetV2 {
         let (spec, side) = (self.plan_spec()?, self.spec.preprocess.side);
         let plan = Plan::new(&spec, (side, side), kernels(cpu)?)?;
         let classifier = self.classifier.clone();
-        Frozen::compiled(self, classifier, plan, digest(spec.convolutions()), cpu)
+        Frozen::compiled(self, classifier, plan, digest_of(spec.convolutions()), cpu)
     }
 
     /// What the plan needs to know of the folded network.
@@ -86,7 +93,8 @@ impl InceptionV3 {
     /// # Errors
     /// [`Error::Setting`] where `CANDLEWICK_CPU` names no level of this machine; or the weights' shapes do not fit.
     pub fn freeze(self) -> Result<Frozen<Self>> {
-        self.folded()?.compiled(CpuLevel::detect()?)
+        let frozen = self.folded()?.compiled(CpuLevel::detect()?)?;
+        Ok(Frozen { unfolded: Arc::new(self), ..frozen })
     }
 
     /// The folded network compiled for `cpu`.
@@ -97,7 +105,7 @@ impl InceptionV3 {
         let side = self.spec.preprocess.side;
         let graph = Graph::new(&spec, (side, side), kernels(cpu)?)?;
         let pools = if spec.counts_padding { "padding counted" } else { "padding left out" };
-        let digest = format!("{}, {pools}", digest(spec.convolutions()));
+        let digest = format!("{}, {pools}", digest_of(spec.convolutions()));
         let classifier = self.classifier.clone();
         Frozen::compiled(self, classifier, graph, digest, cpu)
     }
@@ -122,7 +130,7 @@ impl<B: Backbone> Frozen<B> {
     /// [`Error::Setting`] where `CANDLEWICK_CPU` names no level of this machine.
     pub fn plain(backbone: B) -> Result<Self> {
         let backbone = Arc::new(backbone);
-        Ok(Self { engine: Arc::new(Engine::plain(backbone.clone())?), backbone })
+        Ok(Self { engine: Arc::new(Engine::plain(backbone.clone())?), unfolded: Arc::clone(&backbone), backbone })
     }
 
     /// `classifier`: weight `(classes, F)` and bias `(classes,)` of the backbone's own head, to run behind the plan.
@@ -137,12 +145,17 @@ impl<B: Backbone> Frozen<B> {
         let classifier = classifier.map(|(weight, bias)| (weight.detach(), bias.detach()));
         let plan = Box::new(WithScratch::new(plan));
         let engine = Engine::compiled(backbone.clone(), classifier, plan, digest, cpu)?;
-        Ok(Self { engine: Arc::new(engine), backbone })
+        Ok(Self { engine: Arc::new(engine), unfolded: Arc::clone(&backbone), backbone })
     }
 
     /// The folded network in plain candle, through which gradients can flow: for heat maps and filters.
     pub fn backbone(&self) -> &B {
         &self.backbone
+    }
+
+    /// The network as it was before its batch norms were folded in.
+    pub(crate) fn unfolded(&self) -> &Arc<B> {
+        &self.unfolded
     }
 
     /// What computes the features, without the backbone's type.

@@ -75,6 +75,16 @@ pub struct LayerInfo {
 }
 
 impl BatchNorm {
+    /// `(N, C, H, W)` less the stored mean, over the root of the stored variance, scaled and shifted; differentiable.
+    ///
+    /// # Errors
+    /// Where the channels do not fit.
+    pub fn stored(&self, x: &Tensor) -> Result<Tensor> {
+        let along_channels = |t: Tensor| t.reshape((1, (), 1, 1));
+        let (factor, summand) = self.factor_and_summand()?;
+        Ok(x.broadcast_mul(&along_channels(factor)?)?.broadcast_add(&along_channels(summand)?)?)
+    }
+
     /// The same function as one factor and one summand a channel, each `(C,)`: `x * factor + summand`.
     ///
     /// # Errors
@@ -109,15 +119,23 @@ impl Convolution {
     }
 
     pub(crate) fn forward_until(&self, x: &Tensor, until: Until) -> Result<Tensor> {
+        self.forward_with(x, until, &BatchNorm::stored)
+    }
+
+    /// As [`forward`](Self::forward) up to `until`, its batch norm applied as `normalise` does.
+    pub(crate) fn forward_with(
+        &self,
+        x: &Tensor,
+        until: Until,
+        normalise: &dyn Fn(&BatchNorm, &Tensor) -> Result<Tensor>,
+    ) -> Result<Tensor> {
         let mut y = self.convolve(x)?;
         if until >= Until::Norm {
-            let along_channels = |t: &Tensor| t.reshape((1, (), 1, 1));
             if let Some(bias) = &self.bias {
-                y = y.broadcast_add(&along_channels(bias)?)?;
+                y = y.broadcast_add(&bias.reshape((1, (), 1, 1))?)?;
             }
             if let Some(batch_norm) = &self.batch_norm {
-                let (factor, summand) = batch_norm.factor_and_summand()?;
-                y = y.broadcast_mul(&along_channels(&factor)?)?.broadcast_add(&along_channels(&summand)?)?;
+                y = normalise(batch_norm, &y)?;
             }
         }
         if until >= Until::Activation { self.activation.forward(y) } else { Ok(y) }

@@ -8,10 +8,12 @@ use super::names::no_such_layer;
 use super::pooling::{average_pool, max_pool};
 use super::random::Random;
 use super::{Activation, Backbone, BackboneSpec, BatchNorm, Convolution, LayerInfo};
+use crate::freeze::Normalise;
 use crate::images::Preprocess;
 use crate::weights::Weights;
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
+use std::collections::HashMap;
 pub(crate) use table::{Block, Step};
 use table::{FEATURES, Unit};
 
@@ -240,26 +242,58 @@ impl InceptionV3 {
                 return Err(Error::shape("InceptionV3", format!("(N, 3, H, W), H and W at least {LEAST_SIDE}"), dims));
             }
         }
-        self.blocks.iter().take(count).try_fold(photos.clone(), |x, block| self.block(block, &x))
+        self.blocks.iter().take(count).try_fold(photos.clone(), |x, block| self.block(block, &x, &BatchNorm::stored))
     }
 
-    fn block(&self, block: &Block<Named>, x: &Tensor) -> Result<Tensor> {
+    fn block(&self, block: &Block<Named>, x: &Tensor, normalise: &Normalise<'_>) -> Result<Tensor> {
         let mut outputs = Vec::with_capacity(block.branches.len());
         for steps in &block.branches {
-            outputs.push(self.steps(steps, x.clone())?);
+            outputs.push(self.steps(steps, x.clone(), normalise)?);
         }
         Ok(Tensor::cat(&outputs, 1)?)
     }
 
-    fn steps(&self, steps: &[Step<Named>], x: Tensor) -> Result<Tensor> {
+    fn steps(&self, steps: &[Step<Named>], x: Tensor, normalise: &Normalise<'_>) -> Result<Tensor> {
+        let forward = |named: &Named, x: &Tensor| named.convolution.forward_with(x, Until::Activation, normalise);
         steps.iter().try_fold(x, |x, step| match step {
-            Step::Convolution(named) => named.convolution.forward(&x),
+            Step::Convolution(named) => forward(named, &x),
             Step::MaxPool => max_pool(&x),
             Step::AveragePool => average_pool(&x, self.counts_padding),
-            Step::Split([left, right]) => {
-                Ok(Tensor::cat(&[left.convolution.forward(&x)?, right.convolution.forward(&x)?], 1)?)
-            }
+            Step::Split([left, right]) => Ok(Tensor::cat(&[forward(left, &x)?, forward(right, &x)?], 1)?),
         })
+    }
+
+    /// From what goes into a layer, one of [`layers`](Backbone::layers), to features.
+    pub(crate) fn run_from(&self, x: &Tensor, layer: &str, normalise: &Normalise<'_>) -> Result<Tensor> {
+        let Some(first) = self.blocks.iter().position(|block| block.name == layer) else {
+            let names: Vec<_> = self.blocks.iter().map(|block| block.name.clone()).collect();
+            return Err(no_such_layer("InceptionV3", layer, &names));
+        };
+        let last = self.blocks.iter().skip(first);
+        let x = last.into_iter().try_fold(x.clone(), |x, block| self.block(block, &x, normalise))?;
+        Ok(x.mean((2, 3))?)
+    }
+
+    /// All that its features depend on, under torchvision's names. Those of Keras' conventions have no scales, which is
+    /// how [`from_weights`](Self::from_weights) tells them.
+    pub(crate) fn named_tensors(&self) -> Result<HashMap<String, Tensor>> {
+        let mut tensors = HashMap::new();
+        for Named { name, convolution } in self.blocks.iter().flat_map(Block::units) {
+            let Some(norm) = &convolution.batch_norm else {
+                return Err(Error::Setting {
+                    setting: "batch norm",
+                    got: "folded".into(),
+                    want: "its tensors are no more: take them of the network before it was folded".into(),
+                });
+            };
+            tensors.insert(format!("{name}.conv.weight"), convolution.weight.clone());
+            let scale = self.counts_padding.then_some(("weight", &norm.weight));
+            let others =
+                [("bias", &norm.bias), ("running_mean", &norm.running_mean), ("running_var", &norm.running_var)];
+            let parts = scale.into_iter().chain(others);
+            tensors.extend(parts.map(|(part, tensor)| (format!("{name}.bn.{part}"), tensor.clone())));
+        }
+        Ok(tensors)
     }
 
     /// [`Error::Shape`] for photos of another size than it has learnt from.
@@ -318,7 +352,7 @@ impl Backbone for InceptionV3 {
         let x = self.run(photos, block)?;
         let steps = self.blocks.get(block).and_then(|block| block.branches.get(branch)).map(Vec::as_slice);
         let steps = steps.unwrap_or_default();
-        let x = self.steps(steps.get(..step).unwrap_or_default(), x)?;
+        let x = self.steps(steps.get(..step).unwrap_or_default(), x, &BatchNorm::stored)?;
         let found = convolutions(steps).find(|&(index, which, _)| (index, which) == (step, side));
         match found {
             Some((_, _, named)) => named.convolution.forward_until(&x, until),
