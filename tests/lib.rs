@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 #[path = "../crate/tests/reference/mod.rs"]
 mod reference;
 
-pub use reference::{shared, weights};
+pub use reference::{shared, weights, weights_of};
 
 /// The program, as cargo has built it for the test that calls this.
 pub fn candlewick() -> Command {

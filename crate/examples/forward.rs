@@ -1,11 +1,12 @@
 //! How many photos a second the frozen plan turns into features: one JSON line, as `peers.py forward` prints.
 //!
 //!     cargo run --release -p candlewick --example forward -- --threads 2 --repeats 10 --batch 32 [--layers]
-//!         [--weights mobilenet_v2-b0353104.pth]
+//!         [--model inception_v3] [--weights mobilenet_v2-b0353104.pth]
 
 use candlewick::Result;
+use candlewick::freeze::Frozen;
 use candlewick::images::Pixels;
-use candlewick::models::{Backbone, MobileNetV2};
+use candlewick::models::{Backbone, InceptionV3, MobileNetV2};
 use candlewick::notebook::Progress;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -21,17 +22,25 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<()> {
-    let threads = number("--threads", 2);
-    let (repeats, batch) = (number("--repeats", 10).max(1), number("--batch", 32).max(1));
     // Before anything else uses the pool; where it exists already, its size stands and is what is reported.
-    let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
-
+    let _ = rayon::ThreadPoolBuilder::new().num_threads(number("--threads", 2)).build_global();
     let weights = value("--weights");
-    let model = match &weights {
-        Some(file) => MobileNetV2::load(file)?,
-        None => MobileNetV2::random(0)?,
-    };
-    let frozen = model.freeze()?;
+    match value("--model").as_deref() {
+        None | Some("mobilenet_v2") => {
+            measure(&weights.map_or_else(|| MobileNetV2::random(0), |file| MobileNetV2::load(&file))?.freeze()?)
+        }
+        Some("inception_v3") => {
+            measure(&weights.map_or_else(|| InceptionV3::random(0), |file| InceptionV3::load(&file))?.freeze()?)
+        }
+        Some(other) => {
+            eprintln!("--model takes mobilenet_v2 or inception_v3, not {other}");
+            std::process::exit(2)
+        }
+    }
+}
+
+fn measure<B: Backbone>(frozen: &Frozen<B>) -> Result<()> {
+    let (repeats, batch) = (number("--repeats", 10).max(1), number("--batch", 32).max(1));
     let side = frozen.spec().preprocess.side;
     let photos: Vec<Pixels> = (0..batch).map(|i| noise(side, i as u64)).collect();
 
@@ -56,11 +65,11 @@ fn run() -> Result<()> {
     println!(
         "{}",
         serde_json::json!({
-            "engine": "candlewick", "model": "mobilenet_v2", "variant": frozen.cpu().name(),
+            "engine": "candlewick", "model": frozen.spec().name, "variant": frozen.cpu().name(),
             "images_per_second_median": round(batch as f64 / median),
             "images_per_second_best": round(batch as f64 / seconds[0]),
             "threads": rayon::current_num_threads(), "batch": batch, "repeats": repeats,
-            "weights": if weights.is_some() { "file" } else { "random" },
+            "weights": if value("--weights").is_some() { "file" } else { "random" },
             "feature_l2_first_image": norm,
         })
     );

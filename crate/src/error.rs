@@ -78,6 +78,9 @@ pub enum Error {
     /// The tensor library failed.
     #[error("candle: {0}")]
     Candle(#[from] candle_core::Error),
+    /// An exercise's TODO is still to be written, or its check has found a mistake.
+    #[error("{0}")]
+    Lesson(String),
     /// A picture could not be drawn.
     #[error("cannot draw the picture: {0}")]
     Plot(String),

@@ -4,7 +4,7 @@
 //!
 //! > [`data`] → [`images`] → [`models`] (with their [`weights`]) → [`freeze`] → [`train`] → [`evaluate`] → [`plot`]
 //!
-//! and [`notebook`] is how a value shows itself in a cell. What a notebook needs comes with
+//! [`notebook`] is how a value shows itself in a cell, and [`lesson`] checks the exercise. What a notebook needs comes with
 //!
 //! ```
 //! use candlewick::prelude::*;
@@ -19,6 +19,7 @@ pub mod evaluate;
 pub mod fetch;
 pub mod freeze;
 pub mod images;
+pub mod lesson;
 pub mod models;
 pub mod notebook;
 pub mod plot;
@@ -37,8 +38,9 @@ pub mod prelude {
     pub use crate::evaluate::Predictions;
     pub use crate::freeze::Frozen;
     pub use crate::images::{Batch, Pixels, Preprocess};
-    pub use crate::models::{Backbone, MobileNetV2, imagenet};
+    pub use crate::lesson::{check, hint, progress, solution};
+    pub use crate::models::{Backbone, InceptionV3, MobileNetV2, imagenet};
     pub use crate::notebook::Picture;
-    pub use crate::train::{FitOptions, History, TransferModel};
+    pub use crate::train::{Classifier, Comparison, FitOptions, History, TransferModel};
     pub use crate::{Error, Result};
 }

@@ -167,7 +167,15 @@ impl Failure {
             }
         };
         let texts: Vec<&str> = errors.iter().map(|error| error.rendered.trim_end()).filter(|t| !t.is_empty()).collect();
-        let text = if texts.is_empty() { message.clone() } else { texts.join("\n\n") };
+        let text = match (missing(errors), texts.as_slice()) {
+            (_, []) => message.clone(),
+            // One place is enough to see, and the names are what is needed.
+            (Some(names), [first, ..]) => format!(
+                "{first}\n\nNot there: `{}`. Run the cell that makes it first; where that failed, mend it.",
+                names.join("`, `")
+            ),
+            (None, all) => all.join("\n\n"),
+        };
         Self { kind: "compile error".into(), message, text }
     }
 
@@ -190,6 +198,23 @@ impl Failure {
         }
         Self { kind: kind.into(), message: format!("{message}{}", place(report.line)), text }
     }
+}
+
+/// The variables that a cell wants and nobody has made, where that is all that is wrong with it: an earlier cell has not run,
+/// or has failed. Where the compiler has a better idea, such as a name that is spelt alike, it is to say so.
+fn missing(errors: &[Diagnostic]) -> Option<Vec<&str>> {
+    fn name(error: &Diagnostic) -> Option<&str> {
+        let name = error.message.strip_prefix("cannot find value `")?.strip_suffix("` in this scope")?;
+        (error.code.as_deref() == Some("E0425") && !error.rendered.contains("help")).then_some(name)
+    }
+    let mut names: Vec<&str> = Vec::new();
+    for error in errors {
+        let name = name(error)?;
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    (!names.is_empty()).then_some(names)
 }
 
 fn place(line: Option<usize>) -> String {
@@ -290,6 +315,23 @@ mod tests {
             assert!(!failure.text.is_empty(), "{outcome:?}");
         }
         assert_eq!(Failure::of(&Outcome::Done), None);
+    }
+
+    #[test]
+    fn variables_that_nobody_has_made_are_told_by_name_and_not_one_by_one() {
+        let wants = |name: &str, more: &str| Diagnostic {
+            code: Some("E0425".into()),
+            message: format!("cannot find value `{name}` in this scope"),
+            line: Some(1),
+            column: Some(1),
+            rendered: format!("error[E0425]: no `{name}`{more}\n"),
+        };
+        let text = |errors| Failure::of(&Outcome::CompileErrors(errors)).unwrap().text;
+        let told = text(vec![wants("a", ""), wants("b", ""), wants("a", "")]);
+        assert!(told.starts_with("error[E0425]: no `a`\n\nNot there: `a`, `b`. Run"), "{told}");
+        assert_eq!(told.lines().count(), 3);
+        let told = text(vec![wants("a", ""), wants("b", "\nhelp: a local variable with a similar name exists")]);
+        assert!(told.contains("no `b`") && !told.contains("Not there"), "{told}");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 ///
 /// Each batch is decoded in parallel when it is asked for. A photo that proves broken is left out, said in a printed
 /// line, and kept in [`skipped`](Self::skipped): one bad file does not end a training.
+#[derive(Clone)]
 pub struct Batches {
     photos: std::vec::IntoIter<Photo>,
     size: usize,
@@ -25,6 +26,26 @@ impl Batches {
     /// The photos left out so far, and why.
     pub fn skipped(&self) -> &[Skipped] {
         &self.skipped
+    }
+
+    /// How many photos a batch has; the last one may have fewer.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// The photos that are still to come.
+    pub fn photos(&self) -> &[Photo] {
+        self.photos.as_slice()
+    }
+
+    /// The first batch and the last that are still to come, without using them up; one where they are the same.
+    pub(crate) fn ends(&self) -> Vec<Result<Batch>> {
+        let photos = self.photos();
+        let last = photos.len().saturating_sub(1) / self.size * self.size;
+        let last = if last > 0 { photos.get(last..).unwrap_or_default() } else { &[] };
+        let ends = [photos.get(..self.size.min(photos.len())).unwrap_or_default(), last];
+        let ends = ends.into_iter().filter(|photos| !photos.is_empty());
+        ends.map(|photos| self.clone().decode(photos)).collect()
     }
 
     fn decode(&mut self, photos: &[Photo]) -> Result<Batch> {

@@ -74,13 +74,13 @@ pub(super) fn read(path: &Path, rule: Rule, source: String) -> Result<Dataset> {
     Ok(Dataset::new(classes, photos, source)?.with_skipped(skipped))
 }
 
-struct Entry {
-    name: String,
-    path: PathBuf,
+pub(super) struct Entry {
+    pub name: String,
+    pub path: PathBuf,
 }
 
 /// What a folder holds, hidden entries left out, in the order of the names.
-fn entries(folder: &Path) -> Result<Vec<Entry>> {
+pub(super) fn entries(folder: &Path) -> Result<Vec<Entry>> {
     let mut entries = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(Error::file("cannot read the folder", folder))? {
         let entry = entry.map_err(Error::file("cannot read the folder", folder))?;

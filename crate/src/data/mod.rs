@@ -12,6 +12,7 @@ mod dataset;
 mod drawn;
 mod folder;
 mod photo;
+mod unlabelled;
 
 pub use batches::Batches;
 pub use catalogue::{cats_vs_dogs, flowers};
@@ -19,3 +20,5 @@ pub use cifar10::cifar10;
 pub use dataset::{Dataset, Skipped};
 pub use drawn::{Sketches, sketches};
 pub use photo::Photo;
+pub use unlabelled::IntoPhoto;
+pub(crate) use unlabelled::photos_below;

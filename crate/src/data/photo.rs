@@ -30,6 +30,7 @@ enum Origin {
         side: usize,
     },
     Drawn(Sketch),
+    Pixels(Arc<Pixels>),
 }
 
 impl std::fmt::Debug for Origin {
@@ -39,6 +40,7 @@ impl std::fmt::Debug for Origin {
             Self::Encoded(bytes) => write!(f, "{} bytes in memory", bytes.len()),
             Self::Stored { side, .. } => write!(f, "{side}x{side} in memory"),
             Self::Drawn(sketch) => sketch.fmt(f),
+            Self::Pixels(pixels) => pixels.fmt(f),
         }
     }
 }
@@ -63,6 +65,11 @@ impl Photo {
         let (name, bytes) = (name.into(), bytes.into());
         check(&name, &bytes)?;
         Ok(Self { name, label, origin: Origin::Encoded(bytes) })
+    }
+
+    /// A photo from its pixels.
+    pub fn from_pixels(name: impl Into<String>, label: usize, pixels: Pixels) -> Self {
+        Self { name: name.into(), label, origin: Origin::Pixels(Arc::new(pixels)) }
     }
 
     /// A photo in a file that has been looked at already.
@@ -92,6 +99,7 @@ impl Photo {
                 Pixels::new(*side, *side, bytes.to_vec())
             }
             Origin::Drawn(sketch) => Ok(sketch.draw()),
+            Origin::Pixels(pixels) => Ok(Pixels::clone(pixels)),
         }
     }
 
@@ -103,7 +111,7 @@ impl Photo {
         Ok(match &self.origin {
             Origin::File(path) => Sha256::digest(read_bounded(path)?).into(),
             Origin::Encoded(bytes) => Sha256::digest(bytes).into(),
-            Origin::Stored { .. } | Origin::Drawn(_) => {
+            Origin::Stored { .. } | Origin::Drawn(_) | Origin::Pixels(_) => {
                 let pixels = self.pixels()?;
                 let mut hash = Sha256::new();
                 hash.update((pixels.height as u64).to_le_bytes());

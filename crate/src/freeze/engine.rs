@@ -3,16 +3,15 @@
 //! Not generic, so that it is compiled once, here, and not again in every notebook cell that uses it.
 
 use super::CpuLevel;
-use super::kernels::Kernels;
-use super::plan::{Photo, Plan, PlanSpec, Scratch};
-use crate::fetch::Hasher;
+use super::photo::Photo;
+use super::program::Compiled;
 use crate::images::Pixels;
 use crate::models::{Backbone, BackboneSpec};
 use crate::notebook::Progress;
 use crate::{Error, Result};
 use candle_core::{DType, Device, Storage, Tensor};
 use rayon::prelude::*;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A folded backbone with the plan that was made of it.
@@ -20,44 +19,32 @@ pub(crate) struct Engine {
     backbone: Arc<dyn Backbone>,
     /// Weights `(classes, F)` and bias `(classes,)` of the backbone's own head, to run behind the plan.
     classifier: Option<(Tensor, Tensor)>,
-    plan: Option<Plan>,
+    plan: Option<Box<dyn Compiled>>,
     /// The first 16 hexadecimal digits of the sha256 of what the plan computes with; none without a plan.
     digest: Option<String>,
     pub(super) cpu: CpuLevel,
-    /// Memory of photos that are done, for the next ones: no more of it than there are threads.
-    scratch: Mutex<Vec<Scratch>>,
 }
 
 impl Engine {
     /// A backbone as it is, without a plan.
     pub(super) fn plain(backbone: Arc<dyn Backbone>) -> Result<Self> {
         let cpu = CpuLevel::detect()?;
-        Ok(Self { backbone, classifier: None, plan: None, digest: None, cpu, scratch: Mutex::default() })
+        Ok(Self { backbone, classifier: None, plan: None, digest: None, cpu })
     }
 
-    /// A backbone with a plan for `cpu`.
+    /// A backbone with a plan that was made of it for `cpu`; `digest` tells the plan's numbers from others.
     pub(super) fn compiled(
         backbone: Arc<dyn Backbone>,
         classifier: Option<(Tensor, Tensor)>,
-        spec: &PlanSpec,
+        plan: Box<dyn Compiled>,
+        digest: String,
         cpu: CpuLevel,
     ) -> Result<Self> {
-        let side = backbone.spec().preprocess.side;
-        let kernels = Kernels::new(cpu).ok_or_else(|| Error::Setting {
-            setting: "CPU level",
-            got: cpu.to_string(),
-            want: "this machine does not have it".into(),
-        })?;
-        let plan = Plan::new(spec, (side, side), kernels)?;
-        if plan.features() != backbone.spec().features {
-            return Err(Error::shape(
-                "the frozen plan",
-                format!("(N, {})", backbone.spec().features),
-                &[plan.features()],
-            ));
+        let features = backbone.spec().features;
+        if plan.features() != features {
+            return Err(Error::shape("the frozen plan", format!("(N, {features})"), &[plan.features()]));
         }
-        let digest = Some(digest(spec));
-        Ok(Self { backbone, classifier, plan: Some(plan), digest, cpu, scratch: Mutex::default() })
+        Ok(Self { backbone, classifier, plan: Some(plan), digest: Some(digest), cpu })
     }
 
     /// As `Frozen::identity`.
@@ -110,7 +97,7 @@ impl Engine {
         }
         match &self.plan {
             Some(plan) => {
-                self.with_scratch(plan, |scratch| plan.run(Photo::Rgb(&photo.rgb, preprocess), scratch, out));
+                plan.run(Photo::Rgb(&photo.rgb, preprocess), out, &mut |_| ());
             }
             None => {
                 let features = self.backbone.features(&photo.to_tensor(preprocess)?)?;
@@ -123,15 +110,6 @@ impl Engine {
             }
         }
         Ok(())
-    }
-
-    fn with_scratch<T>(&self, plan: &Plan, work: impl FnOnce(&mut Scratch) -> T) -> T {
-        let pool = || self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = pool().pop();
-        let mut scratch = kept.unwrap_or_else(|| plan.scratch());
-        let done = work(&mut scratch);
-        pool().push(scratch);
-        done
     }
 
     /// The plan's features of `(N, 3, side, side)`, preprocessed; none where candle has to do it.
@@ -148,9 +126,7 @@ impl Engine {
         let Storage::Cpu(numbers) = &*storage else { return Ok(None) };
         let numbers = numbers.as_slice::<f32>()?.get(layout.start_offset()..).unwrap_or_default();
         let mut rows = vec![0.0; count * features];
-        let one = |(photo, row): (&[f32], &mut [f32])| {
-            self.with_scratch(plan, |scratch| plan.run(Photo::Planes(photo), scratch, row));
-        };
+        let one = |(photo, row): (&[f32], &mut [f32])| plan.run(Photo::Planes(photo), row, &mut |_| ());
         numbers.par_chunks_exact(3 * height * width).zip(rows.par_chunks_mut(features)).for_each(one);
         Ok(Some(Tensor::from_vec(rows, (count, features), &Device::Cpu)?))
     }
@@ -165,15 +141,13 @@ impl Engine {
         let mut best: Vec<Duration> = Vec::new();
         let mut out = vec![0.0; plan.features()];
         for _ in 0..repeats {
-            self.with_scratch(plan, |scratch| {
-                let mut before = Instant::now();
-                let photo = Photo::Rgb(&photo.rgb, &self.backbone.spec().preprocess);
-                plan.run_timed(photo, scratch, &mut out, &mut |part| {
-                    let now = Instant::now();
-                    best.resize(best.len().max(part + 1), Duration::MAX);
-                    best[part] = best[part].min(now - before);
-                    before = now;
-                });
+            let mut before = Instant::now();
+            let photo = Photo::Rgb(&photo.rgb, &self.backbone.spec().preprocess);
+            plan.run(photo, &mut out, &mut |part| {
+                let now = Instant::now();
+                best.resize(best.len().max(part + 1), Duration::MAX);
+                best[part] = best[part].min(now - before);
+                before = now;
             });
         }
         Ok(best)
@@ -200,21 +174,4 @@ impl Engine {
         }
         Ok(self.backbone.logits(&photos.detach())?.detach())
     }
-}
-
-/// Tells weights apart by their numbers, whatever they are called: a name that somebody chose stays when they change.
-fn digest(spec: &PlanSpec) -> String {
-    let middle = spec.blocks.iter().flat_map(|block| block.expand.iter().chain([&block.depthwise, &block.project]));
-    let mut hasher = Hasher::default();
-    for conv in [&spec.stem].into_iter().chain(middle).chain([&spec.last]) {
-        for numbers in [&conv.weight, &conv.bias] {
-            // The length keeps a number from moving from one tensor to the next unseen.
-            let bytes = numbers.iter().flat_map(|number| number.to_le_bytes());
-            hasher.update(&(numbers.len() as u64).to_le_bytes());
-            hasher.update(&bytes.collect::<Vec<u8>>());
-        }
-    }
-    let mut hex = hasher.hex();
-    hex.truncate(16);
-    hex
 }

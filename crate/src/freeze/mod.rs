@@ -8,21 +8,30 @@
 
 mod cpu;
 mod engine;
+mod graph;
 mod kernels;
+mod photo;
 mod plan;
+mod program;
+mod unfreeze;
 
 #[cfg(test)]
 mod tests;
 
 pub use cpu::CpuLevel;
 pub(crate) use engine::Engine;
+pub use unfreeze::{Normalise, Unfreeze};
+pub(crate) use unfreeze::{compile, digest, unknown};
 
-use crate::Result;
 use crate::images::Pixels;
-use crate::models::{Backbone, BackboneSpec, LayerInfo, MobileNetV2};
+use crate::models::{Backbone, BackboneSpec, InceptionV3, LayerInfo, MobileNetV2};
 use crate::notebook::Progress;
+use crate::{Error, Result};
 use candle_core::Tensor;
-use plan::{BlockSpec, Conv, PlanSpec};
+use graph::{Graph, GraphSpec};
+use kernels::Kernels;
+use plan::{BlockSpec, Conv, Plan, PlanSpec, digest as digest_of};
+use program::{Program, WithScratch};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,19 +45,28 @@ use std::time::Duration;
 /// ```
 pub struct Frozen<B: Backbone = MobileNetV2> {
     backbone: Arc<B>,
+    /// As it was before its batch norms were folded in: what can be saved, and can learn again.
+    unfolded: Arc<B>,
     engine: Arc<Engine>,
 }
 
 impl MobileNetV2 {
-    /// Folds and compiles the model. To make its weights learn again, read them again.
+    /// Folds and compiles the model. To make its last layers learn again, see
+    /// [`TransferModel::fine_tune`](crate::train::TransferModel::fine_tune).
     ///
     /// # Errors
     /// [`Error::Setting`] where `CANDLEWICK_CPU` names no level of this machine; or the weights' shapes do not fit.
     pub fn freeze(self) -> Result<Frozen<Self>> {
-        let folded = self.folded()?;
-        let spec = folded.plan_spec()?;
-        let classifier = folded.classifier.as_ref().map(|(weight, bias)| (weight.detach(), bias.detach()));
-        Frozen::compiled(folded, classifier, &spec, CpuLevel::detect()?)
+        let frozen = self.folded()?.compiled(CpuLevel::detect()?)?;
+        Ok(Frozen { unfolded: Arc::new(self), ..frozen })
+    }
+
+    /// The folded network compiled for `cpu`.
+    fn compiled(self, cpu: CpuLevel) -> Result<Frozen<Self>> {
+        let (spec, side) = (self.plan_spec()?, self.spec.preprocess.side);
+        let plan = Plan::new(&spec, (side, side), kernels(cpu)?)?;
+        let classifier = self.classifier.clone();
+        Frozen::compiled(self, classifier, plan, digest_of(spec.convolutions()), cpu)
     }
 
     /// What the plan needs to know of the folded network.
@@ -69,6 +87,39 @@ impl MobileNetV2 {
     }
 }
 
+impl InceptionV3 {
+    /// Folds and compiles the model. To make its weights learn again, read them again.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] where `CANDLEWICK_CPU` names no level of this machine; or the weights' shapes do not fit.
+    pub fn freeze(self) -> Result<Frozen<Self>> {
+        let frozen = self.folded()?.compiled(CpuLevel::detect()?)?;
+        Ok(Frozen { unfolded: Arc::new(self), ..frozen })
+    }
+
+    /// The folded network compiled for `cpu`.
+    fn compiled(self, cpu: CpuLevel) -> Result<Frozen<Self>> {
+        let conv = |named: &crate::models::Named| Conv::of(&named.convolution);
+        let blocks = self.blocks.iter().map(|block| block.map(conv)).collect::<Result<_>>()?;
+        let spec = GraphSpec { blocks, counts_padding: self.counts_padding };
+        let side = self.spec.preprocess.side;
+        let graph = Graph::new(&spec, (side, side), kernels(cpu)?)?;
+        let pools = if spec.counts_padding { "padding counted" } else { "padding left out" };
+        let digest = format!("{}, {pools}", digest_of(spec.convolutions()));
+        let classifier = self.classifier.clone();
+        Frozen::compiled(self, classifier, graph, digest, cpu)
+    }
+}
+
+/// The kernels of a level.
+fn kernels(cpu: CpuLevel) -> Result<Kernels> {
+    Kernels::new(cpu).ok_or_else(|| Error::Setting {
+        setting: "CPU level",
+        got: cpu.to_string(),
+        want: "this machine does not have it".into(),
+    })
+}
+
 impl<B: Backbone> Frozen<B> {
     /// Freezes a backbone as it is: no plan, plain candle on any device. For architectures that have no plan.
     ///
@@ -76,20 +127,35 @@ impl<B: Backbone> Frozen<B> {
     /// weights must change that name (a digest of the weights file is a good one), or is given the old features.
     ///
     /// # Errors
-    /// [`Error::Setting`](crate::Error::Setting) where `CANDLEWICK_CPU` names no level of this machine.
+    /// [`Error::Setting`] where `CANDLEWICK_CPU` names no level of this machine.
     pub fn plain(backbone: B) -> Result<Self> {
         let backbone = Arc::new(backbone);
-        Ok(Self { engine: Arc::new(Engine::plain(backbone.clone())?), backbone })
+        Ok(Self { engine: Arc::new(Engine::plain(backbone.clone())?), unfolded: Arc::clone(&backbone), backbone })
     }
 
-    fn compiled(backbone: B, classifier: Option<(Tensor, Tensor)>, spec: &PlanSpec, cpu: CpuLevel) -> Result<Self> {
+    /// `classifier`: weight `(classes, F)` and bias `(classes,)` of the backbone's own head, to run behind the plan.
+    fn compiled<P: Program>(
+        backbone: B,
+        classifier: Option<(Tensor, Tensor)>,
+        plan: P,
+        digest: String,
+        cpu: CpuLevel,
+    ) -> Result<Self> {
         let backbone = Arc::new(backbone);
-        Ok(Self { engine: Arc::new(Engine::compiled(backbone.clone(), classifier, spec, cpu)?), backbone })
+        let classifier = classifier.map(|(weight, bias)| (weight.detach(), bias.detach()));
+        let plan = Box::new(WithScratch::new(plan));
+        let engine = Engine::compiled(backbone.clone(), classifier, plan, digest, cpu)?;
+        Ok(Self { engine: Arc::new(engine), unfolded: Arc::clone(&backbone), backbone })
     }
 
     /// The folded network in plain candle, through which gradients can flow: for heat maps and filters.
     pub fn backbone(&self) -> &B {
         &self.backbone
+    }
+
+    /// The network as it was before its batch norms were folded in.
+    pub(crate) fn unfolded(&self) -> &Arc<B> {
+        &self.unfolded
     }
 
     /// What computes the features, without the backbone's type.

@@ -47,9 +47,8 @@ fn frozen_features_are_the_plain_models() {
     let logits: Option<Vec<Vec<f32>>> = plain.logits(&photos).ok().map(|logits| logits.to_vec2().unwrap());
     assert!(relative(&want[0], &want[1]) > 1e-3, "two photos, two features");
     let folded = plain.folded().unwrap();
-    let spec = folded.plan_spec().unwrap();
     for level in CpuLevel::available() {
-        let frozen = Frozen::compiled(folded.clone(), folded.classifier.clone(), &spec, level).unwrap();
+        let frozen = folded.clone().compiled(level).unwrap();
         assert_eq!(frozen.cpu(), level);
         let batch: Vec<Vec<f32>> = frozen.features(&photos).unwrap().to_vec2().unwrap();
         for i in 0..2 {
@@ -62,6 +61,55 @@ fn frozen_features_are_the_plain_models() {
             assert!(relative(&got[1], &logits[1]) < 1e-4, "{level}, logits");
         }
     }
+}
+
+#[test]
+fn frozen_inception_is_the_plain_model() {
+    let plain = InceptionV3::random(7).unwrap();
+    let keras = InceptionV3 { counts_padding: false, ..plain.clone() };
+    let pixels = photo(1, 299);
+    let x = pixels.to_tensor(&Preprocess::INCEPTION).unwrap();
+    for (name, plain) in [("torchvision's", plain), ("Keras'", keras)] {
+        let row = |x: Tensor| x.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let (features, logits) = (row(plain.features(&x).unwrap()), row(plain.logits(&x).unwrap()));
+        let folded = plain.folded().unwrap();
+        assert!(relative(&row(folded.features(&x).unwrap()), &features) < 1e-4, "{name}, folded");
+        for level in CpuLevel::available() {
+            let frozen = folded.clone().compiled(level).unwrap();
+            let found = [
+                ("features", row(frozen.features(&x).unwrap()), &features),
+                ("logits", row(frozen.logits(&x).unwrap()), &logits),
+                ("features of pixels", frozen.features_of_pixels(&pixels).unwrap(), &features),
+            ];
+            for (what, got, want) in found {
+                let off = relative(&got, want);
+                assert!(off < 1e-4, "{name} {what}, {level}: {off}");
+            }
+        }
+    }
+}
+
+#[test]
+fn inception_fed_with_the_wrong_size_says_so() {
+    let frozen = InceptionV3::random(7).unwrap().freeze().unwrap();
+    let small = photo(1, 224).to_tensor(&Preprocess::IMAGENET).unwrap();
+    for result in [frozen.features(&small), frozen.logits(&small)] {
+        let error = result.unwrap_err().to_string();
+        assert!(error.contains("(N, 3, 299, 299)") && error.contains("[1, 3, 224, 224]"), "{error}");
+        assert!(error.contains("spec().preprocess"), "{error}");
+    }
+    // A photo that is no tensor yet is brought to the right size.
+    assert_eq!(frozen.features_of_pixels(&photo(1, 224)).unwrap().len(), 2048);
+    assert!(frozen.backbone().layer(&small, "Mixed_5b.branch1x1").is_ok());
+}
+
+#[test]
+fn keras_and_torchvision_conventions_have_identities_of_their_own() {
+    let plain = InceptionV3::random(7).unwrap();
+    let keras = InceptionV3 { counts_padding: false, ..plain.clone() };
+    let (a, b) = (plain.clone().freeze().unwrap().identity(), keras.freeze().unwrap().identity());
+    assert_ne!(a, b);
+    assert_eq!(a, plain.freeze().unwrap().identity());
 }
 
 #[test]

@@ -21,6 +21,11 @@ impl Preprocess {
     /// 224 pixels a side, with the mean and deviation of ImageNet's training photos, as torchvision's networks want.
     pub const IMAGENET: Self = Self { side: 224, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
 
+    /// 299 pixels a side, values in -1..=1, as InceptionV3 wants, by torchvision as by Keras.
+    ///
+    /// torchvision's model takes ImageNet's mean and deviation and turns them into this first (`transform_input`).
+    pub const INCEPTION: Self = Self { side: 299, mean: [0.5; 3], std: [0.5; 3] };
+
     /// `side` pixels a side, values in 0..=1.
     pub const fn unit(side: usize) -> Self {
         Self { side, mean: [0.0; 3], std: [1.0; 3] }

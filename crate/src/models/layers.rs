@@ -19,7 +19,28 @@ pub struct BatchNorm {
     pub eps: f64,
 }
 
-/// A two-dimensional convolution without bias of its own, then a batch norm or (folded) a bias, then perhaps ReLU6.
+/// What follows a convolution's batch norm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// Nothing.
+    Linear,
+    /// What is below 0 becomes 0.
+    Relu,
+    /// Clamped to 0..=6.
+    Relu6,
+}
+
+impl Activation {
+    fn forward(self, x: Tensor) -> Result<Tensor> {
+        match self {
+            Self::Linear => Ok(x),
+            Self::Relu => Ok(x.relu()?),
+            Self::Relu6 => Ok(x.clamp(0f32, 6f32)?),
+        }
+    }
+}
+
+/// A two-dimensional convolution without bias of its own, then a batch norm or (folded) a bias, then an activation.
 #[derive(Clone, Debug)]
 pub struct Convolution {
     /// Kernel `(O, I / groups, h, w)`.
@@ -30,12 +51,12 @@ pub struct Convolution {
     pub batch_norm: Option<BatchNorm>,
     /// Step between output pixels, the same along rows and columns.
     pub stride: usize,
-    /// Zeros added at each of the four sides.
-    pub padding: usize,
+    /// Rows of zeros added above and below, columns of zeros added left and right.
+    pub padding: (usize, usize),
     /// How many groups of channels are convolved apart; as many as channels makes it depthwise.
     pub groups: usize,
-    /// Whether the result is clamped to 0..=6.
-    pub relu6: bool,
+    /// What follows.
+    pub activation: Activation,
 }
 
 /// One named layer of a network.
@@ -54,6 +75,16 @@ pub struct LayerInfo {
 }
 
 impl BatchNorm {
+    /// `(N, C, H, W)` less the stored mean, over the root of the stored variance, scaled and shifted; differentiable.
+    ///
+    /// # Errors
+    /// Where the channels do not fit.
+    pub fn stored(&self, x: &Tensor) -> Result<Tensor> {
+        let along_channels = |t: Tensor| t.reshape((1, (), 1, 1));
+        let (factor, summand) = self.factor_and_summand()?;
+        Ok(x.broadcast_mul(&along_channels(factor)?)?.broadcast_add(&along_channels(summand)?)?)
+    }
+
     /// The same function as one factor and one summand a channel, each `(C,)`: `x * factor + summand`.
     ///
     /// # Errors
@@ -88,42 +119,51 @@ impl Convolution {
     }
 
     pub(crate) fn forward_until(&self, x: &Tensor, until: Until) -> Result<Tensor> {
+        self.forward_with(x, until, &BatchNorm::stored)
+    }
+
+    /// As [`forward`](Self::forward) up to `until`, its batch norm applied as `normalise` does.
+    pub(crate) fn forward_with(
+        &self,
+        x: &Tensor,
+        until: Until,
+        normalise: &dyn Fn(&BatchNorm, &Tensor) -> Result<Tensor>,
+    ) -> Result<Tensor> {
         let mut y = self.convolve(x)?;
         if until >= Until::Norm {
-            let along_channels = |t: &Tensor| t.reshape((1, (), 1, 1));
             if let Some(bias) = &self.bias {
-                y = y.broadcast_add(&along_channels(bias)?)?;
+                y = y.broadcast_add(&bias.reshape((1, (), 1, 1))?)?;
             }
             if let Some(batch_norm) = &self.batch_norm {
-                let (factor, summand) = batch_norm.factor_and_summand()?;
-                y = y.broadcast_mul(&along_channels(&factor)?)?.broadcast_add(&along_channels(&summand)?)?;
+                y = normalise(batch_norm, &y)?;
             }
         }
-        if until >= Until::Activation && self.relu6 {
-            y = y.clamp(0f32, 6f32)?;
-        }
-        Ok(y)
+        if until >= Until::Activation { self.activation.forward(y) } else { Ok(y) }
     }
 
     fn convolve(&self, x: &Tensor) -> Result<Tensor> {
         let (out, channels, height, width) = self.weight.dims4()?;
+        let (above, left) = self.padding;
         let fits = match x.dims() {
-            &[n, c, h, w] => {
-                n > 0 && c == channels * self.groups && h + 2 * self.padding >= height && w + 2 * self.padding >= width
-            }
+            &[n, c, h, w] => n > 0 && c == channels * self.groups && h + 2 * above >= height && w + 2 * left >= width,
             _ => false,
         };
         if !fits {
             let what = format!("a convolution of {}x{height}x{width} to {out} channels", channels * self.groups);
             return Err(Error::shape(what, format!("(N, {}, H, W)", channels * self.groups), x.dims()));
         }
-        if applies(x, &self.weight, self.groups) {
-            return Ok(depthwise(x, &self.weight, self.stride, self.padding)?);
+        if above == left && applies(x, &self.weight, self.groups) {
+            return Ok(depthwise(x, &self.weight, self.stride, above)?);
         }
-        if (height, width, self.stride, self.padding, self.groups) == (1, 1, 1, 0, 1) {
+        if (height, width, self.stride, self.padding, self.groups) == (1, 1, 1, (0, 0), 1) {
             return self.multiply(x);
         }
-        Ok(x.conv2d(&self.weight, self.padding, self.stride, 1, self.groups)?)
+        if above == left {
+            return Ok(x.conv2d(&self.weight, above, self.stride, 1, self.groups)?);
+        }
+        // candle's own padding is the same along rows and columns.
+        let x = x.pad_with_zeros(2, above, above)?.pad_with_zeros(3, left, left)?;
+        Ok(x.conv2d(&self.weight, 0, self.stride, 1, self.groups)?)
     }
 
     /// A pointwise convolution as what it is, a product of matrices: candle's own takes at least twice the time
@@ -162,12 +202,13 @@ mod tests {
     }
 
     /// One pixel, one channel, all by hand: `2x`, less 1, over the root of `3 + 1`, times 4, plus .5, clamped.
-    fn by_hand(relu6: bool) -> Convolution {
+    fn by_hand(activation: Activation) -> Convolution {
         let one = |value| tensor([value], &[1]);
         let batch_norm =
             BatchNorm { weight: one(4.), bias: one(0.5), running_mean: one(1.), running_var: one(3.), eps: 1. };
         let weight = tensor([2.], &[1, 1, 1, 1]);
-        Convolution { weight, bias: None, batch_norm: Some(batch_norm), stride: 1, padding: 0, groups: 1, relu6 }
+        let batch_norm = Some(batch_norm);
+        Convolution { weight, bias: None, batch_norm, stride: 1, padding: (0, 0), groups: 1, activation }
     }
 
     #[test]
@@ -176,11 +217,12 @@ mod tests {
         let run = |layer: &Convolution, until| {
             layer.forward_until(&x, until).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap()
         };
-        assert_eq!(run(&by_hand(true), Until::Kernel), [-2., 0., 1., 6.]);
-        assert_eq!(run(&by_hand(true), Until::Norm), [-5.5, -1.5, 0.5, 10.5]);
-        assert_eq!(run(&by_hand(true), Until::Activation), [0., 0., 0.5, 6.]);
-        assert_eq!(run(&by_hand(false), Until::Activation), [-5.5, -1.5, 0.5, 10.5]);
-        let folded = by_hand(true).folded().unwrap();
+        assert_eq!(run(&by_hand(Activation::Relu6), Until::Kernel), [-2., 0., 1., 6.]);
+        assert_eq!(run(&by_hand(Activation::Relu6), Until::Norm), [-5.5, -1.5, 0.5, 10.5]);
+        assert_eq!(run(&by_hand(Activation::Relu6), Until::Activation), [0., 0., 0.5, 6.]);
+        assert_eq!(run(&by_hand(Activation::Linear), Until::Activation), [-5.5, -1.5, 0.5, 10.5]);
+        assert_eq!(run(&by_hand(Activation::Relu), Until::Activation), [0., 0., 0.5, 10.5]);
+        let folded = by_hand(Activation::Relu6).folded().unwrap();
         assert!(folded.batch_norm.is_none());
         assert_eq!(run(&folded, Until::Activation), [0., 0., 0.5, 6.]);
         assert_eq!(run(&folded.folded().unwrap(), Until::Norm), [-5.5, -1.5, 0.5, 10.5]);
@@ -189,17 +231,42 @@ mod tests {
     #[test]
     fn its_gradient_passes_where_nothing_is_clamped() {
         let x = Var::from_tensor(&tensor([-1., 0.5, 0.6, 3.], &[1, 1, 2, 2])).unwrap();
-        let y = by_hand(true).forward(&x).unwrap().sum_all().unwrap();
+        let y = by_hand(Activation::Relu6).forward(&x).unwrap().sum_all().unwrap();
         let gradient = y.backward().unwrap().get(&x).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
         // 2 * 4 / 2 inside, nothing below 0 or above 6.
         assert_eq!(gradient, [0., 4., 4., 0.]);
     }
 
     #[test]
+    fn rows_and_columns_are_padded_apart() {
+        // One row of three taps: a zero left and right, none above or below.
+        let layer = Convolution {
+            weight: tensor([1., 10., 100.], &[1, 1, 1, 3]),
+            bias: None,
+            batch_norm: None,
+            stride: 1,
+            padding: (0, 1),
+            groups: 1,
+            activation: Activation::Linear,
+        };
+        let y = layer.forward(&tensor([1., 2., 3., 4., 5., 6.], &[1, 1, 2, 3])).unwrap();
+        assert_eq!(
+            y.squeeze(0).unwrap().squeeze(0).unwrap().to_vec2::<f32>().unwrap(),
+            [[210., 321., 32.], [540., 654., 65.]]
+        );
+        let turned = Convolution { weight: tensor([1., 10., 100.], &[1, 1, 3, 1]), padding: (1, 0), ..layer };
+        let y = turned.forward(&tensor([1., 2., 3., 4., 5., 6.], &[1, 1, 2, 3])).unwrap();
+        assert_eq!(
+            y.squeeze(0).unwrap().squeeze(0).unwrap().to_vec2::<f32>().unwrap(),
+            [[410., 520., 630.], [41., 52., 63.]]
+        );
+    }
+
+    #[test]
     fn what_does_not_fit_is_an_error() {
         for shape in [&[1, 2, 4, 4][..], &[1, 4, 4], &[0, 1, 4, 4], &[1, 1, 0, 4]] {
             let x = Tensor::zeros(shape, candle_core::DType::F32, &Device::Cpu).unwrap();
-            let error = by_hand(true).forward(&x).unwrap_err();
+            let error = by_hand(Activation::Relu6).forward(&x).unwrap_err();
             assert!(matches!(error, Error::Shape { .. }), "{shape:?}: {error}");
         }
     }

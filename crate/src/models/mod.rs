@@ -1,13 +1,18 @@
 //! Backbones: one file an architecture, layers named as torchvision names them.
 
 mod depthwise;
+mod inception_v3;
 mod layers;
 mod mobilenet_v2;
 mod names;
+mod pooling;
+mod random;
 
 pub mod imagenet;
 
-pub use layers::{BatchNorm, Convolution, LayerInfo};
+pub use inception_v3::InceptionV3;
+pub(crate) use inception_v3::{Block, Named, Step};
+pub use layers::{Activation, BatchNorm, Convolution, LayerInfo};
 pub use mobilenet_v2::{InvertedResidual, MobileNetV2};
 
 use crate::Result;
@@ -74,12 +79,20 @@ pub struct BackboneRow {
 }
 
 /// Every architecture: a new one is one file and one row here, and every test that walks the rows tests it.
-pub const BACKBONES: &[BackboneRow] = &[BackboneRow {
-    name: "mobilenet_v2",
-    weights: "mobilenet_v2.tv_in1k",
-    random: |seed| Ok(Box::new(MobileNetV2::random(seed)?)),
-    load: |identity| Ok(Box::new(MobileNetV2::load(identity)?)),
-}];
+pub const BACKBONES: &[BackboneRow] = &[
+    BackboneRow {
+        name: "mobilenet_v2",
+        weights: "mobilenet_v2.tv_in1k",
+        random: |seed| Ok(Box::new(MobileNetV2::random(seed)?)),
+        load: |identity| Ok(Box::new(MobileNetV2::load(identity)?)),
+    },
+    BackboneRow {
+        name: "inception_v3",
+        weights: "inception_v3.keras_in1k",
+        random: |seed| Ok(Box::new(InceptionV3::random(seed)?)),
+        load: |identity| Ok(Box::new(InceptionV3::load(identity)?)),
+    },
+];
 
 #[cfg(test)]
 mod tests;

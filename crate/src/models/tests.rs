@@ -64,8 +64,9 @@ fn every_backbone_refuses_what_is_no_photo() {
             assert!(matches!(&error, Error::Shape { got, .. } if got == shape), "{shape:?}: {error}");
         }
         let x = photos((1, 3, 32, 32));
-        match backbone.layer(&x, "fetures.3").unwrap_err() {
-            Error::Layer { nearest, .. } => assert_eq!(nearest, "features.3"),
+        let last = backbone.spec().last_convolution;
+        match backbone.layer(&x, &last.replacen('e', "", 1)).unwrap_err() {
+            Error::Layer { nearest, .. } => assert_eq!(nearest, last),
             error => panic!("{error}"),
         }
         assert!((row.load)("no/such/weights").is_err());
@@ -256,4 +257,123 @@ fn timm_names_lead_to_the_same_network() {
     let again = MobileNetV2::from_weights(&Weights::new("timm", renamed)).unwrap();
     let x = photos((1, 3, 32, 32));
     assert_eq!(relative(&again.logits(&x).unwrap(), &net.logits(&x).unwrap()), 0.);
+}
+
+/// The tensors of an InceptionV3, under torchvision's names.
+fn inception_tensors(net: &InceptionV3) -> HashMap<String, Tensor> {
+    let mut tensors = HashMap::new();
+    for named in net.blocks.iter().flat_map(Block::units) {
+        let (name, norm) = (&named.name, named.convolution.batch_norm.as_ref().unwrap());
+        tensors.insert(format!("{name}.conv.weight"), named.convolution.weight.clone());
+        tensors.insert(format!("{name}.bn.weight"), norm.weight.clone());
+        tensors.insert(format!("{name}.bn.bias"), norm.bias.clone());
+        tensors.insert(format!("{name}.bn.running_mean"), norm.running_mean.clone());
+        tensors.insert(format!("{name}.bn.running_var"), norm.running_var.clone());
+    }
+    let (weight, bias) = net.classifier.clone().unwrap();
+    tensors.insert("fc.weight".into(), weight);
+    tensors.insert("fc.bias".into(), bias);
+    tensors
+}
+
+#[test]
+fn an_inception_comes_back_from_its_tensors() {
+    let net = InceptionV3::random(11).unwrap();
+    let mut named = inception_tensors(&net);
+    assert_eq!(named.len(), 94 * 5 + 2);
+    let x = photos((1, 3, 75, 75));
+    let last = |net: &InceptionV3| net.layer(&x, "Mixed_7c").unwrap();
+    let again = InceptionV3::from_weights(&Weights::new("mine", named.clone())).unwrap();
+    assert_eq!((again.spec.weights.as_str(), again.spec.classes, again.counts_padding), ("mine", 1000, true));
+    assert_eq!(relative(&last(&again), &last(&net)), 0.);
+    // The auxiliary head of training is left out; anything else is named.
+    let zero = Tensor::zeros(&[1], DType::F32, &Device::Cpu).unwrap();
+    named.insert("AuxLogits.conv0.conv.weight".into(), zero.clone());
+    assert!(InceptionV3::from_weights(&Weights::new("mine", named.clone())).is_ok());
+    named.insert("Mixed_8a.conv.weight".into(), zero);
+    named.remove("Mixed_6b.branch7x7_2.bn.running_var");
+    let error = InceptionV3::from_weights(&Weights::new("mine", named)).unwrap_err().to_string();
+    assert!(error.contains("1 missing: Mixed_6b.branch7x7_2.bn.running_var"), "{error}");
+    assert!(error.contains("1 superfluous: Mixed_8a.conv.weight"), "{error}");
+}
+
+#[test]
+fn keras_layers_are_matched_by_their_numbers() {
+    let net = InceptionV3::random(11).unwrap();
+    let mut tensors = HashMap::new();
+    // Numbers from 96 on: as text, 100 comes before 96.
+    for (number, named) in (96..).zip(net.blocks.iter().flat_map(Block::units)) {
+        let norm = named.convolution.batch_norm.as_ref().unwrap();
+        let mut add = |layer: &str, part: &str, tensor: Tensor| {
+            tensors.insert(format!("model_weights/{layer}_{number}/{layer}_{number}/{part}:0"), tensor);
+        };
+        add("conv2d", "kernel", named.convolution.weight.permute((2, 3, 1, 0)).unwrap());
+        add("batch_normalization", "beta", norm.bias.clone());
+        add("batch_normalization", "moving_mean", norm.running_mean.clone());
+        add("batch_normalization", "moving_variance", norm.running_var.clone());
+    }
+    // A head, and what an optimiser keeps.
+    let one = Tensor::ones(&[1], DType::F32, &Device::Cpu).unwrap();
+    tensors.insert("model_weights/dense/dense/kernel:0".into(), one.clone());
+    tensors.insert("optimizer_weights/adam/conv2d_1/kernel:0".into(), one.clone());
+    let again = InceptionV3::from_weights(&Weights::new("keras", tensors.clone())).unwrap();
+    assert!(!again.counts_padding && again.classifier.is_none());
+    // The same network with scales of one and Keras' pools.
+    let mut wanted = InceptionV3 { counts_padding: false, ..net };
+    for block in &mut wanted.blocks {
+        let unscaled = |named: &Named| {
+            let mut named = named.clone();
+            let norm = named.convolution.batch_norm.as_mut().unwrap();
+            norm.weight = norm.weight.ones_like().unwrap();
+            Ok::<_, Error>(named)
+        };
+        *block = block.map(unscaled).unwrap();
+    }
+    let x = photos((1, 3, 75, 75));
+    let last = |net: &InceptionV3| net.layer(&x, "Mixed_7c").unwrap();
+    assert_eq!(relative(&last(&again), &last(&wanted)), 0.);
+    tensors.remove("model_weights/conv2d_100/conv2d_100/kernel:0");
+    let error = InceptionV3::from_weights(&Weights::new("keras", tensors)).unwrap_err().to_string();
+    assert!(error.contains("93 layers conv2d and 94 batch_normalization"), "{error}");
+}
+
+#[test]
+fn every_part_of_inception_has_a_name() {
+    let net = InceptionV3::random(5).unwrap();
+    let folded = net.folded().unwrap();
+    let mut names = net.layer_names();
+    // 16 blocks, of which 5 are convolutions of the stem and 2 pools; 94 convolutions in two parts, 89 in blocks.
+    assert_eq!(names.len(), 18 + 2 * 94 + 89);
+    assert_eq!(folded.layer_names().len(), 18 + 94 + 89);
+    let x = photos((1, 3, 75, 75));
+    let layer = |name: &str| net.layer(&x, name).unwrap();
+    let same = |a: &Tensor, b: &Tensor| relative(a, b) == 0.;
+    // A block is its branches' ends, joined in order.
+    let ends = ["branch1x1", "branch3x3_2a", "branch3x3_2b", "branch3x3dbl_3a", "branch3x3dbl_3b", "branch_pool"];
+    let ends: Vec<Tensor> = ends.iter().map(|end| layer(&format!("Mixed_7b.{end}"))).collect();
+    assert!(same(&Tensor::cat(&ends, 1).unwrap(), &layer("Mixed_7b")));
+    assert!(same(&layer("Mixed_5b.branch5x5_2.bn").relu().unwrap(), &layer("Mixed_5b.branch5x5_2")));
+    assert_eq!(layer("Mixed_6a.branch3x3dbl_3.conv").dims(), [1, 96, 3, 3]);
+    assert_eq!(layer("maxpool1").dims(), [1, 64, 17, 17]);
+    for name in folded.layer_names().iter().rev().step_by(17) {
+        let off = relative(&folded.layer(&x, name).unwrap(), &layer(name));
+        assert!(off < 1e-4, "{name}: {off}");
+    }
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), 18 + 2 * 94 + 89, "no name stands for two layers");
+}
+
+#[test]
+fn a_gradient_reaches_the_photo_through_inception() {
+    let net = InceptionV3::random(9).unwrap();
+    let x = Var::from_tensor(&photos((1, 3, 75, 75))).unwrap();
+    let loss = |x: &Tensor| net.layer(x, "Mixed_5c").unwrap().narrow(1, 200, 20).unwrap().mean_all().unwrap();
+    let gradient = loss(&x).backward().unwrap().get(&x).unwrap().clone();
+    let length = gradient.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap().sqrt();
+    assert!(length > 0.);
+    let step = 1e-2 / length as f64;
+    let at = |by: f64| loss(&(x.as_tensor() + (&gradient * by).unwrap()).unwrap()).to_scalar::<f32>().unwrap();
+    let (slope, wanted) = ((at(step) - at(-step)) / (2. * step as f32), length * length);
+    assert!((slope - wanted).abs() < 0.05 * wanted, "{slope} and not {wanted}");
 }

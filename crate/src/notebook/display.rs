@@ -17,6 +17,14 @@ impl Picture {
         show(self.media());
     }
 
+    /// Shows the picture with `text` in place of its words where only text is shown.
+    pub(crate) fn show_beside(&self, text: &str) {
+        let mut media = self.media();
+        media.retain(|(media_type, _)| *media_type != "text/plain");
+        media.insert(0, ("text/plain", text.to_owned()));
+        show(media);
+    }
+
     /// What it shows, in words.
     pub fn alt(&self) -> &str {
         match self {

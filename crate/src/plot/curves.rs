@@ -23,10 +23,12 @@ pub struct Panel<'a> {
     pub lines: Vec<Vec<f64>>,
 }
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-const PANEL: (u32, u32) = (480, 330);
-const LEGEND: u32 = 36;
+pub(super) const PANEL: (u32, u32) = (480, 330);
+pub(super) const LEGEND: u32 = 36;
+/// Height of what stands below the axes.
+pub(super) const BELOW: u32 = 42;
 /// Marks on every epoch crowd a long line.
 const MARKED: usize = 30;
 
@@ -39,11 +41,15 @@ pub fn curves(names: &[&str], panels: &[Panel<'_>], alt: &str) -> Result<Picture
     let size = (PANEL.0 * panels.len() as u32, PANEL.1 + LEGEND);
     let mut svg = String::new();
     draw(&mut svg, size, names, panels).map_err(|error| Error::Plot(error.to_string()))?;
-    // Plotters writes no words for screen readers.
+    Ok(finished(&svg, alt))
+}
+
+/// A picture of what plotters drew, which writes no words for screen readers.
+pub(super) fn finished(svg: &str, alt: &str) -> Picture {
     let words = escape(alt);
     let svg = svg.replacen("<svg ", &format!("<svg role=\"img\" aria-label=\"{words}\" "), 1);
     let svg = svg.replacen(">\n", &format!(">\n<desc>{words}</desc>\n"), 1);
-    Ok(Picture::Svg { svg, alt: alt.to_owned() })
+    Picture::Svg { svg, alt: alt.to_owned() }
 }
 
 fn check(names: &[&str], panels: &[Panel<'_>]) -> Result<()> {
@@ -63,7 +69,7 @@ fn check(names: &[&str], panels: &[Panel<'_>]) -> Result<()> {
 }
 
 #[derive(Clone, Copy)]
-enum Shape {
+pub(super) enum Shape {
     Circle,
     Triangle,
     Square,
@@ -74,16 +80,16 @@ enum Shape {
 const STYLES: [(Colour, Shape); 4] =
     [(ORANGE, Shape::Triangle), (BLUE, Shape::Circle), (GREEN, Shape::Square), (PURPLE, Shape::Diamond)];
 
-fn colour((red, green, blue): Colour) -> RGBColor {
+pub(super) fn colour((red, green, blue): Colour) -> RGBColor {
     RGBColor(red, green, blue)
 }
 
-fn font(size: f64) -> TextStyle<'static> {
+pub(super) fn font(size: f64) -> TextStyle<'static> {
     // Plotters writes its size divided by 1.24.
     ("sans-serif", size * 1.24).into_font().color(&colour(INK))
 }
 
-type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
+pub(super) type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
 fn draw(svg: &mut String, size: (u32, u32), names: &[&str], panels: &[Panel<'_>]) -> Drawn {
     let root = SVGBackend::with_string(svg, size).into_drawing_area();
@@ -92,7 +98,7 @@ fn draw(svg: &mut String, size: (u32, u32), names: &[&str], panels: &[Panel<'_>]
     for (area, panel) in above.split_evenly((1, panels.len())).iter().zip(panels) {
         draw_panel(&root, area, panel)?;
     }
-    draw_legend(&root, size.0, names)?;
+    draw_legend(&root, size.0, names, &STYLES)?;
     root.present()
 }
 
@@ -106,7 +112,7 @@ fn draw_panel(root: &Area<'_>, area: &Area<'_>, panel: &Panel<'_>) -> Drawn {
         .margin(8)
         .margin_right(20)
         .caption(panel.title, font(16.0))
-        .x_label_area_size(42)
+        .x_label_area_size(BELOW)
         .y_label_area_size(64)
         .build_cartesian_2d(
             Axis { low: 1.0 - margin, high: epochs as f64 + margin, ticks: epoch_ticks(epochs) },
@@ -140,10 +146,10 @@ fn draw_panel(root: &Area<'_>, area: &Area<'_>, panel: &Panel<'_>) -> Drawn {
 }
 
 /// An axis that has its ticks exactly where it is told.
-struct Axis {
-    low: f64,
-    high: f64,
-    ticks: Vec<f64>,
+pub(super) struct Axis {
+    pub low: f64,
+    pub high: f64,
+    pub ticks: Vec<f64>,
 }
 
 impl Ranged for Axis {
@@ -164,7 +170,7 @@ impl Ranged for Axis {
 }
 
 /// A mark on the whole picture.
-fn draw_mark(root: &Area<'_>, (x, y): (i32, i32), tone: Colour, shape: Shape) -> Drawn {
+pub(super) fn draw_mark(root: &Area<'_>, (x, y): (i32, i32), tone: Colour, shape: Shape) -> Drawn {
     let fill = colour(tone).filled();
     match shape {
         Shape::Circle => root.draw(&Circle::new((x, y), 4, fill)),
@@ -175,12 +181,12 @@ fn draw_mark(root: &Area<'_>, (x, y): (i32, i32), tone: Colour, shape: Shape) ->
 }
 
 /// Names in one row in the middle, each beside a stretch of its line.
-fn draw_legend(root: &Area<'_>, width: u32, names: &[&str]) -> Drawn {
+pub(super) fn draw_legend(root: &Area<'_>, width: u32, names: &[&str], styles: &[(Colour, Shape)]) -> Drawn {
     const SIZE: f64 = 13.0;
     let entry = |name: &str| 44 + (super::text::width(name) * SIZE).ceil() as i32 + 24;
     let mut x = (width as i32 - names.iter().map(|name| entry(name)).sum::<i32>()).max(0) / 2;
     let y = (PANEL.1 + LEGEND / 2) as i32 - 4;
-    for (name, (tone, shape)) in names.iter().zip(STYLES) {
+    for (name, &(tone, shape)) in names.iter().zip(styles) {
         root.draw(&PathElement::new([(x, y), (x + 34, y)], colour(tone).stroke_width(2)))?;
         draw_mark(root, (x + 17, y), tone, shape)?;
         let style = font(SIZE).pos(Pos::new(HPos::Left, VPos::Center));
@@ -193,7 +199,7 @@ fn draw_legend(root: &Area<'_>, width: u32, names: &[&str]) -> Drawn {
 /// The lowest and the highest value to show, and the step between ticks: 1, 2 or 5 times a power of ten.
 ///
 /// Values stand a little off the edges; beyond what they can be there is no more room than that.
-fn scale(values: impl Iterator<Item = f64>, bounds: (f64, f64)) -> (f64, f64, f64) {
+pub(super) fn scale(values: impl Iterator<Item = f64>, bounds: (f64, f64)) -> (f64, f64, f64) {
     let extend = |(low, high): (f64, f64), value: f64| (low.min(value), high.max(value));
     let (least, most) = values.fold((f64::INFINITY, f64::NEG_INFINITY), extend);
     // A flat line is shown at a scale that makes it look flat.
@@ -212,7 +218,7 @@ fn nice(step: f64) -> f64 {
 }
 
 /// Multiples of `step` from `low` to `high`.
-fn ticks(low: f64, high: f64, step: f64) -> Vec<f64> {
+pub(super) fn ticks(low: f64, high: f64, step: f64) -> Vec<f64> {
     // A bound may be a tick itself, rounding or not.
     let first = (low / step - 1e-6).ceil();
     let count = ((high / step + 1e-6).floor() - first).clamp(0.0, 50.0) as usize;

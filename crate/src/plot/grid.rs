@@ -47,7 +47,7 @@ const CELL: usize = PHOTO + GAP;
 const MARGIN: usize = 14;
 const FONT: usize = 13;
 const LINE: usize = 16;
-/// Titles have at most this many lines.
+/// Each part of a title has at most this many lines.
 const LINES: usize = 2;
 const HEADING: usize = 18;
 /// More would make a page nobody looks through, and a notebook too large to open.
@@ -55,6 +55,9 @@ const MOST: usize = 200;
 const QUALITY: u8 = 85;
 
 /// Photos in rows of five, each under its title, under one heading. Marks colour the titles; none at all means plain.
+///
+/// A title has two lines at most and is cut where that is not enough; with a line break in it, two lines before the break
+/// and two behind it.
 ///
 /// Every photo that is given is shown, up to 200.
 ///
@@ -78,7 +81,7 @@ pub fn grid(photos: &[Pixels], titles: &[String], marks: &[Mark], heading: &str)
             photo,
             title,
             mark: marks.get(index).copied().unwrap_or(Mark::Plain),
-            lines: text::wrap(title, (CELL - 6) as f64 / FONT as f64, LINES),
+            lines: lines_of(title),
         })
         .collect();
     let width = 2 * MARGIN + COLUMNS.min(tiles.len()) * CELL;
@@ -96,6 +99,11 @@ pub fn grid(photos: &[Pixels], titles: &[String], marks: &[Mark], heading: &str)
     Ok(Picture::Svg { svg: document(width, y + MARGIN, &alt, &body), alt })
 }
 
+/// A title's lines; what stands behind its first line break has lines of its own.
+fn lines_of(title: &str) -> Vec<String> {
+    title.splitn(2, '\n').flat_map(|part| text::wrap(part, (CELL - 6) as f64 / FONT as f64, LINES)).collect()
+}
+
 /// One photo under its title, at its own size up to 448 pixels.
 ///
 /// # Errors
@@ -111,7 +119,7 @@ pub fn photo(photo: &Pixels, title: &str) -> Result<Picture> {
 }
 
 /// Writes the heading of a page and gives the height at which the rest begins.
-fn draw_heading(body: &mut String, heading: &str, page: usize) -> usize {
+pub(super) fn draw_heading(body: &mut String, heading: &str, page: usize) -> usize {
     let limit = page - 2 * MARGIN;
     let mut y = MARGIN;
     for line in text::wrap(heading, limit as f64 / HEADING as f64, 3) {
@@ -163,7 +171,7 @@ impl Tile<'_> {
 }
 
 /// A photo at no more than `side`, and the height and width to show it at: small photos are shown larger.
-fn within(photo: &Pixels, side: usize) -> Result<(Pixels, usize, usize)> {
+pub(super) fn within(photo: &Pixels, side: usize) -> Result<(Pixels, usize, usize)> {
     let longest = photo.height.max(photo.width);
     if longest == 0 {
         return Err(Error::Plot("a photo has no pixels".to_owned()));
@@ -174,7 +182,12 @@ fn within(photo: &Pixels, side: usize) -> Result<(Pixels, usize, usize)> {
     Ok((shown, height, width))
 }
 
-fn image(body: &mut String, photo: &Pixels, (x, y): (usize, usize), (width, height): (usize, usize)) -> Result<()> {
+pub(super) fn image(
+    body: &mut String,
+    photo: &Pixels,
+    (x, y): (usize, usize),
+    (width, height): (usize, usize),
+) -> Result<()> {
     let jpeg = base64(&photo.to_jpeg(QUALITY)?);
     let _ = writeln!(
         body,
@@ -185,14 +198,8 @@ fn image(body: &mut String, photo: &Pixels, (x, y): (usize, usize), (width, heig
 }
 
 /// One centred line of text, `limit` pixels wide at most.
-fn words(body: &mut String, line: &str, x: usize, y: usize, size: usize, colour: Colour, limit: usize) {
-    let length = if text::is_bounded(line) {
-        String::new()
-    } else {
-        let length = (text::width(line) * size as f64).min(limit as f64);
-        // The last resort, for scripts whose width cannot be foreseen.
-        format!(" textLength=\"{length:.0}\" lengthAdjust=\"spacingAndGlyphs\"")
-    };
+pub(super) fn words(body: &mut String, line: &str, x: usize, y: usize, size: usize, colour: Colour, limit: usize) {
+    let length = text::fixed_length(line, size, limit);
     let _ = writeln!(
         body,
         "<text x=\"{x}\" y=\"{y}\" font-family=\"sans-serif\" font-size=\"{size}\" text-anchor=\"middle\" \
@@ -210,7 +217,8 @@ fn alt(tiles: &[Tile<'_>], heading: &str) -> String {
         let _ = write!(alt, ", {} correct and {wrong} incorrect", tiles.len() - wrong);
     }
     alt.push_str(". ");
-    let names: Vec<String> = tiles.iter().map(|tile| format!("{}{}", tile.title, tile.mark.words())).collect();
+    let title = |tile: &Tile<'_>| tile.title.split_whitespace().collect::<Vec<_>>().join(" ");
+    let names: Vec<String> = tiles.iter().map(|tile| format!("{}{}", title(tile), tile.mark.words())).collect();
     alt.push_str(&names.join(", "));
     alt
 }

@@ -3,12 +3,18 @@
 //! Colours are Okabe and Ito's, which stay apart for people who see colours differently; shapes and frames say the same
 //! again. Fonts are the reader's own, so nothing here relies on how wide a letter is: see [`grid`].
 
+mod bars;
 mod curves;
 mod grid;
+mod matrix;
+mod rates;
 mod text;
 
+pub use bars::photo_with_bars;
 pub use curves::{Panel, curves};
 pub use grid::{Mark, grid, photo};
+pub use matrix::matrix;
+pub use rates::over_learning_rates;
 
 use crate::notebook::display::escape;
 

@@ -9,8 +9,18 @@ pub(super) fn width(text: &str) -> f64 {
 }
 
 /// Whether the bound of [`width`] is known to hold: letters of other scripts come from fonts one cannot foresee.
-pub(super) fn is_bounded(text: &str) -> bool {
+fn is_bounded(text: &str) -> bool {
     text.chars().all(|character| matches!(character, ' '..='~' | '…'))
+}
+
+/// The attributes that keep a line of `size` pixels within `limit`: none where its letters do so by themselves, else a
+/// length that it is drawn at, which is the last resort for scripts whose width cannot be foreseen.
+pub(super) fn fixed_length(line: &str, size: usize, limit: usize) -> String {
+    if is_bounded(line) {
+        return String::new();
+    }
+    let length = (width(line) * size as f64).min(limit as f64);
+    format!(" textLength=\"{length:.0}\" lengthAdjust=\"spacingAndGlyphs\"")
 }
 
 fn advance(character: char) -> f64 {

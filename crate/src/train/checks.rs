@@ -1,6 +1,6 @@
 //! What is refused before training starts, and the known mistakes that training would hide.
 
-use super::FeatureTable;
+use super::{FeatureTable, FitOptions, Head};
 use crate::data::Dataset;
 use crate::{Error, Result};
 use std::collections::HashSet;
@@ -72,6 +72,15 @@ fn same_classes(which: &str, theirs: &[String], ours: &[String]) -> Result<()> {
         list(theirs),
         list(ours)
     )))
+}
+
+/// A head with a softmax whose outputs the loss is to take for logits, as Keras warns of it.
+pub(super) fn softmax_twice(head: &Head, options: &FitOptions) -> Option<String> {
+    (head.has_softmax() && options.from_logits).then(|| {
+        "Warning: the head ends in a softmax, and `from_logits: true` applies another one to its probabilities: the loss \
+         stays high, and the head learns slowly. Leave out `softmax()`, or set `from_logits: false`."
+            .to_owned()
+    })
 }
 
 /// What training goes on with, but a learner should know.

@@ -25,6 +25,8 @@ pub struct FeatureTable {
     classes: Vec<String>,
     names: Vec<String>,
     fingerprints: Vec<Fingerprint>,
+    photos: Vec<Photo>,
+    skipped: Vec<Skipped>,
 }
 
 impl FeatureTable {
@@ -42,9 +44,15 @@ impl FeatureTable {
         }
         let labels: Vec<u32> = labels.iter().map(|label| *label as u32).collect();
         let labels = Tensor::from_vec(labels, count, features.device())?;
-        let names = (0..count).map(|number| format!("photo {number}")).collect();
-        let features = features.contiguous()?.detach();
-        Ok(Self { features, labels, classes: classes.to_vec(), names, fingerprints: Vec::new() })
+        Ok(Self {
+            labels,
+            features: features.contiguous()?.detach(),
+            classes: classes.to_vec(),
+            names: (0..count).map(|number| format!("photo {number}")).collect(),
+            fingerprints: Vec::new(),
+            photos: Vec::new(),
+            skipped: Vec::new(),
+        })
     }
 
     /// The features `(N, F)`.
@@ -71,6 +79,16 @@ impl FeatureTable {
     /// The photos' names.
     pub fn names(&self) -> &[String] {
         &self.names
+    }
+
+    /// The photos themselves; none where the table was made of features alone.
+    pub(super) fn photos(&self) -> &[Photo] {
+        &self.photos
+    }
+
+    /// The photos that have no row, and why.
+    pub(super) fn skipped(&self) -> &[Skipped] {
+        &self.skipped
     }
 
     /// How many photos.
@@ -184,6 +202,10 @@ fn table(part: &Part<'_>, fingerprints: &[Fingerprint], store: &FeatureStore, br
     let labels: Vec<usize> = whole.iter().map(|(photo, _)| photo.label).collect();
     let mut table = FeatureTable::new(features, &labels, part.classes)?;
     table.names = whole.iter().map(|(photo, _)| photo.name.clone()).collect();
+    table.skipped = (part.photos.iter().zip(fingerprints))
+        .filter_map(|(photo, fingerprint)| Some(Skipped::new(&photo.name, broken.get(fingerprint)?)))
+        .collect();
+    table.photos = whole.iter().map(|(photo, _)| Photo::clone(photo)).collect();
     table.fingerprints = whole.iter().map(|(_, fingerprint)| *fingerprint).collect();
     Ok(table)
 }

@@ -29,18 +29,23 @@ pub struct FitOptions {
     pub batch: usize,
     /// Decides the head's initial weights and the order of the photos.
     pub seed: u64,
+    /// Whether the loss is to take the head's outputs for logits, as Keras calls it. True fits a head as it comes; false
+    /// fits one that ends in a [`softmax`](super::TransferModel::softmax), and trains it exactly as the same head without
+    /// a softmax. True with a softmax is a classic mistake: the loss takes probabilities for logits and applies a second
+    /// softmax, which flattens them, so that it stays high and the head learns slowly.
+    pub from_logits: bool,
 }
 
 impl Default for FitOptions {
-    /// 6 epochs, learning rate 1e-3, batches of 32, seed 42.
+    /// 6 epochs, learning rate 1e-3, batches of 32, seed 42, from logits.
     fn default() -> Self {
-        Self { epochs: 6, learning_rate: 1e-3, batch: 32, seed: 42 }
+        Self { epochs: 6, learning_rate: 1e-3, batch: 32, seed: 42, from_logits: true }
     }
 }
 
 impl FitOptions {
     /// Refuses what cannot be trained with, before any work starts.
-    pub(super) fn check(&self) -> Result<()> {
+    pub(super) fn check(&self, head: &Head) -> Result<()> {
         let wrong = |setting, got: String, want: &str| Err(Error::Setting { setting, got, want: want.to_owned() });
         if self.epochs == 0 {
             return wrong("epochs", "0".to_owned(), "nothing would be learnt; take 1 or more, 6 is usual");
@@ -50,6 +55,11 @@ impl FitOptions {
         }
         if !self.learning_rate.is_finite() || self.learning_rate <= 0.0 {
             return wrong("learning_rate", self.learning_rate.to_string(), "it must be above 0; 0.001 is usual");
+        }
+        if !self.from_logits && !head.has_softmax() {
+            let want =
+                "the head's outputs are logits and no probabilities; leave it true, or end the head in `softmax()`";
+            return wrong("from_logits", "false".to_owned(), want);
         }
         Ok(())
     }
@@ -94,7 +104,7 @@ pub(super) fn train(
         let began = Instant::now();
         let earlier = head.snapshot()?;
         let order = order(training.len());
-        let running = match pass(head, &mut adam, training, &order, options.batch)? {
+        let running = match pass(head, &mut adam, training, &order, options)? {
             Pass::Whole(score) => score,
             Pass::Interrupted => {
                 run.interrupted = true;
@@ -105,7 +115,7 @@ pub(super) fn train(
                 return Err(diverged(epoch, step, options.learning_rate));
             }
         };
-        let (end, held_out) = (score(head, training)?, score(head, validation)?);
+        let (end, held_out) = (score(head, training, options)?, score(head, validation, options)?);
         if !(end.loss.is_finite() && held_out.loss.is_finite()) {
             head.restore(&earlier)?;
             return Err(diverged(epoch, order.len().div_ceil(options.batch), options.learning_rate));
@@ -138,20 +148,20 @@ enum Pass {
 }
 
 /// One epoch of steps. Each batch is scored before its step, as Keras does: the mean lags behind what the head knows.
-fn pass(head: &Head, adam: &mut AdamW, table: &FeatureTable, order: &[u32], batch: usize) -> Result<Pass> {
+fn pass(head: &Head, adam: &mut AdamW, table: &FeatureTable, order: &[u32], options: &FitOptions) -> Result<Pass> {
     let (count, device) = (order.len(), table.features().device());
     // Gathered once an epoch, so that each batch is a contiguous view.
     let labels = table.label_tensor().index_select(&Tensor::from_slice(order, count, device)?, 0)?;
     let features = table.features().index_select(&Tensor::from_slice(order, count, device)?, 0)?;
     let (mut hits, mut loss_sum) = (0, 0.0);
-    for (step, start) in (0..count).step_by(batch).enumerate() {
+    for (step, start) in (0..count).step_by(options.batch).enumerate() {
         if notebook::interrupted() {
             return Ok(Pass::Interrupted);
         }
-        let size = batch.min(count - start);
+        let size = options.batch.min(count - start);
         let labels = labels.narrow(0, start, size)?;
-        let logits = head.forward(&features.narrow(0, start, size)?)?;
-        let loss = cross_entropy(&logits, &labels)?;
+        let logits = head.logits(&features.narrow(0, start, size)?)?;
+        let loss = loss(&logits, &labels, head, options)?;
         let value = f64::from(loss.to_scalar::<f32>()?);
         if !value.is_finite() {
             return Ok(Pass::Diverged { step: step + 1 });
@@ -164,13 +174,25 @@ fn pass(head: &Head, adam: &mut AdamW, table: &FeatureTable, order: &[u32], batc
 }
 
 /// Scores the head as it stands, without changing it.
-fn score(head: &Head, table: &FeatureTable) -> Result<Score> {
-    let logits = head.forward(table.features())?.detach();
-    let loss = f64::from(cross_entropy(&logits, table.label_tensor())?.to_scalar::<f32>()?);
+fn score(head: &Head, table: &FeatureTable, options: &FitOptions) -> Result<Score> {
+    let logits = head.logits(table.features())?.detach();
+    let loss = f64::from(loss(&logits, table.label_tensor(), head, options)?.to_scalar::<f32>()?);
     Ok(Score { accuracy: count_hits(&logits, table.label_tensor())? as f64 / table.len() as f64, loss })
 }
 
-fn count_hits(logits: &Tensor, labels: &Tensor) -> Result<usize> {
+/// The mean cross-entropy of what the loss takes for logits.
+///
+/// Of a head that ends in a softmax these are its probabilities where it is told so, and softmax is applied twice. Told
+/// the truth, it takes the logits before the softmax: the logarithm of a softmax at once is exact where the logarithm of
+/// an underflowed probability is not.
+pub(super) fn loss(logits: &Tensor, labels: &Tensor, head: &Head, options: &FitOptions) -> Result<Tensor> {
+    match head.has_softmax() && options.from_logits {
+        true => Ok(cross_entropy(&candle_nn::ops::softmax(logits, 1)?, labels)?),
+        false => Ok(cross_entropy(logits, labels)?),
+    }
+}
+
+pub(super) fn count_hits(logits: &Tensor, labels: &Tensor) -> Result<usize> {
     let (rows, labels) = (logits.to_vec2::<f32>()?, labels.to_vec1::<u32>()?);
     Ok(rows.iter().zip(labels).filter(|(row, label)| best(row) == *label as usize).count())
 }

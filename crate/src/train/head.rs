@@ -6,10 +6,13 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// A dense layer, `logits = features · weightᵀ + bias`: the only part of a transfer model that learns.
+///
+/// It may end in a softmax: then its outputs are probabilities.
 #[derive(Debug)]
 pub struct Head {
     weight: Var,
     bias: Var,
+    softmax: bool,
 }
 
 impl Head {
@@ -39,14 +42,33 @@ impl Head {
         if bias.dims() != [classes] {
             return Err(Error::shape("a head's bias", format!("({classes},)"), bias.dims()));
         }
-        Ok(Self { weight: Var::from_tensor(weight)?, bias: Var::from_tensor(bias)? })
+        Ok(Self { weight: Var::from_tensor(weight)?, bias: Var::from_tensor(bias)?, softmax: false })
     }
 
-    /// Features `(N, F)` to logits `(N, K)`; differentiable.
+    /// The same head with a softmax at its end, or without one.
+    pub fn with_softmax(self, softmax: bool) -> Self {
+        Self { softmax, ..self }
+    }
+
+    /// Whether it ends in a softmax.
+    pub fn has_softmax(&self) -> bool {
+        self.softmax
+    }
+
+    /// Features `(N, F)` to outputs `(N, K)`: logits, or probabilities where it ends in a softmax; differentiable.
     ///
     /// # Errors
     /// [`Error::Shape`] for features of another width: computed with another backbone?
     pub fn forward(&self, features: &Tensor) -> Result<Tensor> {
+        let logits = self.logits(features)?;
+        if self.softmax { Ok(candle_nn::ops::softmax(&logits, 1)?) } else { Ok(logits) }
+    }
+
+    /// Features `(N, F)` to logits `(N, K)`, whether or not a softmax follows; differentiable.
+    ///
+    /// # Errors
+    /// As for [`forward`](Self::forward).
+    pub fn logits(&self, features: &Tensor) -> Result<Tensor> {
         match features.dims() {
             [_, width] if *width == self.features() => {}
             got => return Err(Error::shape("the head", format!("(N, {})", self.features()), got)),
@@ -77,6 +99,11 @@ impl Head {
     /// How many numbers it learns: `K (F + 1)`.
     pub fn parameters(&self) -> usize {
         self.weight.elem_count() + self.bias.elem_count()
+    }
+
+    /// The same head: both have the same weights, and what one learns the other knows.
+    pub(super) fn sharing_weights(&self) -> Self {
+        Self { weight: self.weight.clone(), bias: self.bias.clone(), softmax: self.softmax }
     }
 
     /// What an optimizer changes.

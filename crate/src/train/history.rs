@@ -2,7 +2,7 @@
 
 use crate::notebook::{Picture, display};
 use crate::plot::{self, Panel};
-use crate::{Error, Result, evaluate};
+use crate::{Error, Result};
 use std::fmt;
 
 /// What one epoch came to. Accuracies are shares, 0 to 1; losses are mean cross-entropies in nats.
@@ -87,84 +87,6 @@ impl History {
         })
     }
 
-    /// Why validation may stand above training, in words that fit these very numbers.
-    pub fn explain(&self) -> String {
-        let (Some(first), Some(last)) = (self.epochs.first(), self.last()) else {
-            return "No epoch was finished, so there is nothing to explain yet.".to_owned();
-        };
-        let above = |training: fn(&Epoch) -> f64| {
-            self.epochs.iter().filter(|epoch| epoch.validation_accuracy > training(epoch)).count()
-        };
-        let (above_running, above_end) = (above(|e| e.training_accuracy_running), above(|e| e.training_accuracy));
-        let lag = first.training_accuracy - first.training_accuracy_running;
-        let epochs = self.epochs.len();
-        let mut words = if above_running == 0 {
-            format!("Validation was never above the running training accuracy in {}. ", count(epochs, "epoch"))
-        } else {
-            format!(
-                "Validation was above the running training accuracy in {above_running} of {}. ",
-                count(epochs, "epoch")
-            )
-        };
-        words += &format!(
-            "The running figure is the mean over the epoch's batches, each scored before the head learnt from it: in \
-             epoch 1 it reads {}, while the same photos scored at the epoch's end give {} ({} points). ",
-            percent(first.training_accuracy_running),
-            percent(first.training_accuracy),
-            points(lag),
-        );
-        words += &match (above_running, above_end) {
-            (0, 0) => "Measured at the epoch's end, training is never below validation either.".to_owned(),
-            (_, 0) => "Measured at the epoch's end, with the very head that validation meets, training is never below \
-                       validation: the running mean is the whole reason."
-                .to_owned(),
-            (_, above) => format!("Measured at the epoch's end, validation is above training in {above} of {epochs}. "),
-        };
-        if above_end > 0 {
-            words += &self.noise();
-        }
-        let gap = last.training_accuracy - last.validation_accuracy;
-        if gap > 0.0 {
-            words += &format!(" After the last epoch training leads by {} points", points(gap));
-            let (low, _) = self.interval(last);
-            words += if last.training_accuracy - last.validation_accuracy > last.validation_accuracy - low {
-                ", more than chance in so many photos explains: the head has begun to learn its training photos by \
-                 heart."
-            } else {
-                ", no more than chance in so many photos explains."
-            };
-        }
-        words
-    }
-
-    /// How far the epoch in which validation leads most is beyond chance.
-    fn noise(&self) -> String {
-        let lead = |epoch: &Epoch| epoch.validation_accuracy - epoch.training_accuracy;
-        let Some(most) = self.epochs.iter().max_by(|a, b| lead(a).total_cmp(&lead(b))) else {
-            return String::new();
-        };
-        let (low, high) = self.interval(most);
-        let within = most.training_accuracy >= low;
-        format!(
-            "The largest lead is {} points; with {} validation photos chance alone moves the figure between {} and {} \
-             (95 %), so {}.",
-            points(lead(most)),
-            self.validation_photos,
-            percent(low),
-            percent(high),
-            if within {
-                "that is luck of the split and not skill"
-            } else {
-                "that is more than luck: the validation photos are easier than the training photos, or are among them"
-            }
-        )
-    }
-
-    fn interval(&self, epoch: &Epoch) -> (f64, f64) {
-        let right = (epoch.validation_accuracy * self.validation_photos as f64).round() as usize;
-        evaluate::wilson(right, self.validation_photos)
-    }
-
     /// Shows the epochs as a table, and what they say, below a notebook cell.
     pub fn evcxr_display(&self) {
         let cells = |tag: &str, cells: &[String]| -> String {
@@ -218,14 +140,6 @@ impl fmt::Display for History {
     }
 }
 
-fn percent(share: f64) -> String {
-    format!("{:.1} %", 100.0 * share)
-}
-
-fn points(share: f64) -> String {
-    format!("{:.1}", 100.0 * share)
-}
-
 /// Accuracy and loss of these epochs, side by side: see [`History::plot`].
 pub(super) fn curves(epochs: &[Epoch]) -> Result<Picture> {
     let Some(last) = epochs.last() else {
@@ -251,6 +165,6 @@ pub(super) fn curves(epochs: &[Epoch]) -> Result<Picture> {
 }
 
 /// "1 epoch", "6 epochs".
-fn count(number: usize, what: &str) -> String {
+pub(super) fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }

@@ -14,32 +14,42 @@
 //! ```
 
 mod checks;
+mod classifier;
+mod comparison;
+mod examined;
+mod explain;
 mod features;
 mod fit;
 mod head;
 mod history;
 mod learner;
+mod learning_rates;
 mod live;
+mod saved;
 mod store;
 mod summary;
 #[cfg(test)]
 mod tests;
 
+pub use classifier::Classifier;
+pub use comparison::{Comparison, Measured};
+pub(crate) use examined::Examined;
 pub use features::FeatureTable;
 pub use fit::FitOptions;
 pub use head::Head;
 pub use history::{Epoch, History};
+pub use learning_rates::LearningRates;
 pub use summary::Summary;
 
 use crate::Result;
-use crate::data::Dataset;
-use crate::evaluate::Predictions;
-use crate::freeze::Frozen;
+use crate::data::{Dataset, IntoPhoto};
+use crate::evaluate::{Classification, Classifications, Predictions};
+use crate::freeze::{Frozen, Unfreeze};
 use crate::images::Batch;
 use crate::models::{Backbone, MobileNetV2};
 use candle_core::Tensor;
 use learner::Learner;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A frozen backbone with a new head for the learner's own classes.
@@ -62,6 +72,13 @@ impl<B: Backbone> TransferModel<B> {
     /// The same model, its features kept in another folder; with none, in memory only.
     pub fn keep_features_in(mut self, folder: Option<PathBuf>) -> Self {
         self.learner.keep_features_in(folder);
+        self
+    }
+
+    /// The same model with a softmax at the head's end, so that its outputs are probabilities. Train it with
+    /// [`from_logits: false`](FitOptions::from_logits).
+    pub fn softmax(mut self) -> Self {
+        self.learner.end_in_softmax();
         self
     }
 
@@ -122,6 +139,16 @@ impl<B: Backbone> TransferModel<B> {
         self.learner.fit_features(training, validation, options)
     }
 
+    /// Tries learning rates from far too small to far too large in one short training, and suggests one. The head is left
+    /// as it was.
+    ///
+    /// # Errors
+    /// [`Error::Data`](crate::Error::Data) for a data set without photos or with other classes than the model's, and as
+    /// for [`features`](Self::features).
+    pub fn find_learning_rate(&self, training: &Dataset) -> Result<LearningRates> {
+        self.learner.find_learning_rate(training)
+    }
+
     /// Gives the head new weights, as if it had never been trained.
     ///
     /// # Errors
@@ -130,7 +157,8 @@ impl<B: Backbone> TransferModel<B> {
         self.learner.forget()
     }
 
-    /// Photos `(N, 3, H, W)`, preprocessed as the backbone wants them, to logits `(N, K)` of the model's classes.
+    /// Photos `(N, 3, H, W)`, preprocessed as the backbone wants them, to logits `(N, K)` of the model's classes, before
+    /// any softmax.
     ///
     /// # Errors
     /// [`Error::Shape`](crate::Error::Shape) for tensors of another shape.
@@ -154,8 +182,54 @@ impl<B: Backbone> TransferModel<B> {
         self.learner.predict_batch(batch)
     }
 
+    /// What it gets right of these photos, and what it costs: a row of a [`Comparison`].
+    ///
+    /// # Errors
+    /// As for [`predict`](Self::predict).
+    pub fn measure(&self, photos: &Dataset) -> Result<Measured> {
+        Measured::of(&self.examined(), photos)
+    }
+
+    /// The model without its backbone's type.
+    pub(crate) fn examined(&self) -> Examined<'_> {
+        Examined { learner: &self.learner, backbone: &self.frozen }
+    }
+
+    /// What the model says of one photo: a path, a [`Photo`](crate::data::Photo) or [`Pixels`](crate::images::Pixels).
+    ///
+    /// # Errors
+    /// Where it cannot be read or decoded.
+    pub fn classify(&self, photo: impl IntoPhoto) -> Result<Classification> {
+        self.learner.classify(photo.into_photo()?)
+    }
+
+    /// What the model says of each photo in a folder and the folders in it, of whatever class and without labels. What
+    /// cannot be read is named and skipped.
+    ///
+    /// # Errors
+    /// [`Error::File`](crate::Error::File) where the folder cannot be read, [`Error::Data`](crate::Error::Data) where no
+    /// photo is in it; and as for [`features`](Self::features).
+    pub fn classify_folder(&self, path: impl AsRef<Path>) -> Result<Classifications> {
+        self.learner.classify_folder(path.as_ref())
+    }
+
     /// Shows the [`summary`](Self::summary) below a notebook cell.
     pub fn evcxr_display(&self) {
         self.summary().evcxr_display();
+    }
+}
+
+impl<B: Unfreeze> TransferModel<B> {
+    /// Writes the model to a file, which [`Classifier::load`] reads: safetensors with the head, the classes, and what is
+    /// needed to find the backbone again. A backbone that was fine-tuned, or is from a file of your own, is in it as a
+    /// whole.
+    ///
+    /// The file is written beside its name and then renamed, so that a file of that name is replaced whole or not at all.
+    ///
+    /// # Errors
+    /// [`Error::File`](crate::Error::File) where it cannot be written, [`Error::Setting`](crate::Error::Setting) for a
+    /// backbone that is none of [`BACKBONES`](crate::models::BACKBONES).
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        self.learner.save(path.as_ref(), &**self.frozen.unfolded())
     }
 }

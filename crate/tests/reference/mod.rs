@@ -23,9 +23,14 @@ pub fn shared(path: &str) -> Option<PathBuf> {
     Some(path)
 }
 
-/// The weights' file, fetched where it is not in the cache; says so where no source can be reached.
+/// The usual weights' file, fetched where it is not in the cache; says so where no source can be reached.
 pub fn weights() -> Option<PathBuf> {
-    match candlewick::weights::fetch(WEIGHTS) {
+    weights_of(WEIGHTS)
+}
+
+/// The file of the weights of this identity, likewise.
+pub fn weights_of(identity: &str) -> Option<PathBuf> {
+    match candlewick::weights::fetch(identity) {
         Ok(path) => Some(path),
         Err(error) if unreachable(&error) => {
             skipped(&format!("no source of the weights can be reached: {error}"));

@@ -56,7 +56,7 @@ pub fn execute(args: &Args, around: &mut Surroundings<'_>) -> anyhow::Result<End
 }
 
 /// The value of `CANDLEWICK_DATA`: an absolute folder, because cells may run elsewhere, or the word for sketches.
-fn photos(data: &Path) -> anyhow::Result<String> {
+pub(super) fn photos(data: &Path) -> anyhow::Result<String> {
     if data == Path::new(SKETCHES) {
         return Ok(SKETCHES.to_owned());
     }

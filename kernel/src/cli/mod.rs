@@ -3,6 +3,7 @@
 mod check;
 mod doctor;
 mod execute;
+mod exercise;
 mod install;
 mod kernel;
 mod lab;
@@ -55,6 +56,7 @@ enum Command {
     Lesson(lesson::Args),
     Run(run::Args),
     Check(check::Args),
+    Exercise(exercise::Args),
     Lab(lab::Args),
     Install(install::Install),
     Uninstall(install::Uninstall),
@@ -107,6 +109,7 @@ impl Args {
             Command::Lesson(args) => args.running.kernel.is_none(),
             Command::Run(args) => args.running.kernel.is_none(),
             Command::Check(args) => args.running.kernel.is_none(),
+            Command::Exercise(args) => args.runs_cells(),
             Command::Kernel(_) => true,
             _ => false,
         }
@@ -121,6 +124,7 @@ impl Args {
             Command::Lesson(args) => lesson::execute(args, around),
             Command::Run(args) => run::execute(args, around),
             Command::Check(args) => check::execute(args, around),
+            Command::Exercise(args) => exercise::execute(args, around),
             Command::Lab(args) => lab::execute(args, around),
             Command::Install(args) => install::install(args, around),
             Command::Uninstall(args) => install::uninstall(args, around),

@@ -4,6 +4,7 @@
 //! all of rust-analyzer, which shares it. A notebook is somebody's work, so what we do not understand we must not touch.
 
 use std::fmt;
+use std::ops::Range;
 
 /// How deep lists and objects may stand in each other, so that a hostile file cannot use up the stack.
 const DEEPEST: usize = 128;
@@ -23,6 +24,15 @@ pub enum Json {
     Array(Vec<Json>),
     /// An object; the order of its keys is kept.
     Object(Vec<(String, Json)>),
+}
+
+/// A step on the way to a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place<'a> {
+    /// Into an object: the value of this key, the last where it is there twice.
+    Key(&'a str),
+    /// Into a list: the value at this place, from 0.
+    Index(usize),
 }
 
 /// Where and why a text is not JSON.
@@ -59,6 +69,22 @@ impl Json {
             let last = before.rsplit('\n').next().unwrap_or_default();
             NotJson { line: before.matches('\n').count() + 1, column: last.chars().count() + 1, why }
         })
+    }
+
+    /// Where in a text a value stands, in bytes; none where the text is not JSON, or has no such value.
+    pub fn locate(text: &str, place: &[Place<'_>]) -> Option<Range<usize>> {
+        Reader { text, at: text.len() - text.trim_start_matches('\u{feff}').len() }.locate(place, DEEPEST).ok()?
+    }
+
+    /// As it is written where it stands so many levels deep: all lines but the first are indented.
+    pub fn indented(&self, levels: usize) -> String {
+        struct Indented<'a>(&'a Json, usize);
+        impl fmt::Display for Indented<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write(self.0, self.1, f)
+            }
+        }
+        Indented(self, levels).to_string()
     }
 
     /// The value under a key, the last where a key is there twice, as Python takes it; none for other kinds of value.
@@ -227,6 +253,44 @@ impl Reader<'_> {
         }
     }
 
+    /// Where the value at the end of `place` stands, from here on.
+    fn locate(&mut self, place: &[Place<'_>], depth: usize) -> Read<Option<Range<usize>>> {
+        self.space();
+        let Some((step, rest)) = place.split_first() else {
+            let start = self.at;
+            self.value(depth)?;
+            return Ok(Some(start..self.at));
+        };
+        let is_object = matches!(step, Place::Key(_));
+        if depth == 0 || !self.eat(if is_object { b'{' } else { b'[' }) {
+            return Ok(None);
+        }
+        let (mut found, mut index) = (None, 0);
+        loop {
+            self.space();
+            if self.eat(if is_object { b'}' } else { b']' }) {
+                break;
+            }
+            let key = if is_object { Some(self.string()?) } else { None };
+            self.space();
+            if is_object && !self.eat(b':') {
+                return Err("no colon after a key");
+            }
+            let is_wanted = match step {
+                Place::Key(name) => key.as_deref() == Some(*name),
+                Place::Index(wanted) => index == *wanted,
+            };
+            if is_wanted {
+                found = Some(self.at);
+            }
+            self.value(depth - 1)?;
+            self.space();
+            self.eat(b',');
+            index += 1;
+        }
+        found.map_or(Ok(None), |at| Reader { text: self.text, at }.locate(rest, depth - 1))
+    }
+
     fn array(&mut self, depth: usize) -> Read<Json> {
         self.at += 1;
         let mut items = Vec::new();
@@ -393,6 +457,22 @@ mod tests {
         }
         let deep = "[".repeat(1_000_000);
         assert_eq!(Json::parse(&deep).unwrap_err().why, "nested too deeply");
+    }
+
+    #[test]
+    fn a_value_is_found_in_its_text() {
+        let text = "\u{feff}{\"a\": 1, \"cells\": [ {\"s\":[\"x\"]}, {\"é\": 0, \"s\": [\"}\",\"]\"] , \"s\":  {} } ]}";
+        let at = |place: &[Place<'_>]| Json::locate(text, place).map(|range| &text[range]);
+        use Place::{Index, Key};
+        assert_eq!(at(&[Key("cells"), Index(0), Key("s")]), Some("[\"x\"]"));
+        assert_eq!(at(&[Key("cells"), Index(1), Key("s")]), Some("{}"), "the last, as Python reads it");
+        assert_eq!(at(&[Key("cells"), Index(1), Key("é")]), Some("0"));
+        for missing in [&[Key("b")][..], &[Key("cells"), Index(2)], &[Key("a"), Key("b")], &[Index(0)]] {
+            assert_eq!(at(missing), None);
+        }
+        assert_eq!(Json::locate("{\"a\": [1", &[Key("a")]), None, "not JSON");
+        assert_eq!(Json::locate(&"[".repeat(1 << 20), &[Index(0)]), None);
+        assert_eq!(Json::lines("a\nb").indented(1), "[\n  \"a\\n\",\n  \"b\"\n ]");
     }
 
     #[test]

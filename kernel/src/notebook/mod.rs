@@ -86,6 +86,21 @@ impl<'a> Cell<'a> {
         self.json.get("source").and_then(Json::text).unwrap_or_default()
     }
 
+    /// All that the notebook's file says of it.
+    pub fn json(&self) -> &'a Json {
+        self.json
+    }
+
+    /// Its id, where it has one.
+    pub fn id(&self) -> Option<&'a str> {
+        self.json.get("id").and_then(Json::as_str)
+    }
+
+    /// Its metadata, where it has any.
+    pub fn metadata(&self) -> Option<&'a Json> {
+        self.json.get("metadata")
+    }
+
     /// Whether its metadata has this tag.
     pub fn has_tag(&self, tag: &str) -> bool {
         let tags = self.json.get("metadata").and_then(|metadata| metadata.get("tags")).and_then(Json::as_array);
@@ -171,6 +186,24 @@ impl Notebook {
         let metadata = self.root.get("metadata")?;
         let of = |part: &str, key: &str| metadata.get(part)?.get(key)?.as_str().map(str::to_lowercase);
         of("kernelspec", "language").or_else(|| of("language_info", "name"))
+    }
+
+    /// The notebook's own metadata, where it has any.
+    pub fn metadata(&self) -> Option<&Json> {
+        self.root.get("metadata")
+    }
+
+    /// Replaces all cells.
+    pub fn set_cells(&mut self, cells: Vec<Json>) {
+        self.root.set("cells", Json::Array(cells));
+    }
+
+    /// Replaces a cell's text.
+    pub fn set_source(&mut self, index: usize, text: &str) {
+        let Some(Json::Array(cells)) = self.root.get_mut("cells") else { return };
+        if let Some(cell) = cells.get_mut(index) {
+            cell.set("source", Json::lines(text));
+        }
     }
 
     /// Replaces a code cell's outputs and number; other cells have none.

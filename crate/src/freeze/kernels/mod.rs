@@ -6,8 +6,10 @@
 
 #![allow(unsafe_code)]
 
+mod convolution;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+mod pool;
 mod portable;
 mod simd;
 #[cfg(target_arch = "x86_64")]
@@ -15,6 +17,8 @@ mod x86;
 
 #[cfg(test)]
 mod tests;
+
+pub(super) use convolution::{Area, AreaMut, PackedWindow};
 
 use super::cpu::CpuLevel;
 use simd::{Rows, Simd, Tile};
@@ -107,26 +111,27 @@ macro_rules! at_level {
         match $level {
             #[cfg(target_arch = "x86_64")]
             CpuLevel::Avx512 => {
-                type $simd = x86::Avx512;
+                type $simd = $crate::freeze::kernels::x86::Avx512;
                 $call
             }
             #[cfg(target_arch = "x86_64")]
             CpuLevel::Avx2 => {
-                type $simd = x86::Avx2;
+                type $simd = $crate::freeze::kernels::x86::Avx2;
                 $call
             }
             #[cfg(target_arch = "aarch64")]
             CpuLevel::Neon => {
-                type $simd = neon::Neon;
+                type $simd = $crate::freeze::kernels::neon::Neon;
                 $call
             }
             _ => {
-                type $simd = portable::Portable;
+                type $simd = $crate::freeze::kernels::portable::Portable;
                 $call
             }
         }
     };
 }
+use at_level;
 
 impl Kernels {
     /// None where the machine has not the level's instructions.

@@ -1,6 +1,6 @@
 //! NEON, for 64-bit ARM.
 
-use super::simd::{Rows, Simd, Tile, depthwise, tile};
+use super::simd::{Rows, Simd, Tile, Window, depthwise, tile, window};
 use core::arch::aarch64::*;
 
 #[derive(Clone, Copy)]
@@ -44,8 +44,16 @@ impl Simd for Neon {
         unsafe { neon_tile::<R, PIXEL>(job) }
     }
     #[inline(always)]
+    unsafe fn window<const R: usize, const PIXEL: usize>(_blocks: usize, job: &Window) {
+        unsafe { neon_window::<R, PIXEL>(job) }
+    }
+    #[inline(always)]
     unsafe fn depthwise<const STRIDE: usize>(job: &Rows) {
         unsafe { neon_depthwise::<STRIDE>(job) }
+    }
+    #[inline(always)]
+    unsafe fn run(work: impl FnOnce()) {
+        unsafe { neon_run(work) }
     }
 }
 
@@ -55,6 +63,19 @@ unsafe fn neon_tile<const R: usize, const PIXEL: usize>(job: &Tile) {
     if R <= Neon::ROWS {
         unsafe { tile::<Neon, R, 4, PIXEL>(job) }
     }
+}
+
+#[target_feature(enable = "neon")]
+unsafe fn neon_window<const R: usize, const PIXEL: usize>(job: &Window) {
+    // Rows that no tile has need no code.
+    if R <= Neon::ROWS {
+        unsafe { window::<Neon, R, 4, PIXEL>(job) }
+    }
+}
+
+#[target_feature(enable = "neon")]
+unsafe fn neon_run(work: impl FnOnce()) {
+    work();
 }
 
 #[target_feature(enable = "neon")]

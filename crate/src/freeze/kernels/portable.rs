@@ -1,6 +1,6 @@
 //! Plain Rust: the readable truth, and what machines without the others use.
 
-use super::simd::{Rows, Simd, Tile, depthwise, tile};
+use super::simd::{Rows, Simd, Tile, Window, depthwise, tile, window};
 
 /// Four floats, which compilers turn into one vector on most machines.
 #[derive(Clone, Copy)]
@@ -49,6 +49,18 @@ impl Simd for Portable {
             // SAFETY: the caller's promise, passed on.
             unsafe { tile::<Self, R, 4, PIXEL>(job) }
         }
+    }
+    #[inline(always)]
+    unsafe fn window<const R: usize, const PIXEL: usize>(_blocks: usize, job: &Window) {
+        // Rows that no tile has need no code.
+        if R <= Self::ROWS {
+            // SAFETY: the caller's promise, passed on.
+            unsafe { window::<Self, R, 4, PIXEL>(job) }
+        }
+    }
+    #[inline(always)]
+    unsafe fn run(work: impl FnOnce()) {
+        work();
     }
     #[inline(always)]
     unsafe fn depthwise<const STRIDE: usize>(job: &Rows) {

@@ -27,8 +27,12 @@ pub(super) trait Simd: Copy {
 
     /// [`tile`] with the level's instructions, `blocks` (1 or 2) blocks of 16 channels wide.
     unsafe fn tile<const R: usize, const PIXEL: usize>(blocks: usize, job: &Tile);
+    /// [`window`] with the level's instructions, `blocks` (1 or 2) blocks of 16 channels wide.
+    unsafe fn window<const R: usize, const PIXEL: usize>(blocks: usize, job: &Window);
     /// [`depthwise`] with the level's instructions.
     unsafe fn depthwise<const STRIDE: usize>(job: &Rows);
+    /// Safe code, compiled for the level's instructions.
+    unsafe fn run(work: impl FnOnce());
 }
 
 /// Sums of products for some pixels by some channels: what one call of [`tile`] does. Lengths count floats.
@@ -96,6 +100,73 @@ pub(super) unsafe fn tile<S: Simd, const R: usize, const V: usize, const PIXEL: 
             input = input.wrapping_add(job.next_run);
         }
         finish::<S, R, V>(job, &mut sums);
+    }
+}
+
+/// A convolution of some pixels of a row to some channels: what one call of [`window`] does. Lengths count floats.
+#[derive(Clone, Copy)]
+pub(super) struct Window {
+    /// What the kernel's first tap meets for the first pixel. Pixels lie `PIXEL` apart.
+    pub input: *const f32,
+    /// Blocks of 16 input channels, and how far apart they lie.
+    pub planes: usize,
+    pub plane: usize,
+    /// Rows of the kernel, and how far apart those of the input lie.
+    pub rows: usize,
+    pub row: usize,
+    /// Columns of the kernel; those of the input lie 16 apart.
+    pub columns: usize,
+    /// For each plane, row, column and input channel, the weights of the tile's channels.
+    pub weights: *const f32,
+    /// One for each channel.
+    pub bias: *const f32,
+    /// The first pixel's first block of 16 channels; pixels lie 16 apart.
+    pub output: *mut f32,
+    /// From one block of 16 channels to the next.
+    pub output_plane: usize,
+    /// Results are clamped to this.
+    pub clamp: (f32, f32),
+}
+
+/// `R` pixels by `V` vectors of channels: the sums stay in registers from the first tap to the last.
+///
+/// # Safety
+/// As for [`Simd`]; `job`'s pointers reach as far as its fields say, for `R` pixels and `V` vectors.
+#[inline(always)]
+pub(super) unsafe fn window<S: Simd, const R: usize, const V: usize, const PIXEL: usize>(job: &Window) {
+    // SAFETY: offsets stay within what the caller vouches for: every tap of pixels `0..R`, `V` vectors of each.
+    unsafe {
+        let mut sums = [[S::splat(0.0); V]; R];
+        for v in 0..V {
+            let bias = S::load(job.bias.add(v * S::WIDTH));
+            for row in &mut sums {
+                row[v] = bias;
+            }
+        }
+        let mut weights = job.weights;
+        for (plane, y) in (0..job.planes).flat_map(|plane| (0..job.rows).map(move |y| (plane, y))) {
+            let input = job.input.add(plane * job.plane + y * job.row);
+            for i in 0..job.columns * 16 {
+                let mut w = [S::splat(0.0); V];
+                for (v, w) in w.iter_mut().enumerate() {
+                    *w = S::load(weights.add(v * S::WIDTH));
+                }
+                for (r, row) in sums.iter_mut().enumerate() {
+                    let x = S::splat(*input.add(r * PIXEL + i));
+                    for (sum, &w) in row.iter_mut().zip(&w) {
+                        *sum = S::fma(x, w, *sum);
+                    }
+                }
+                weights = weights.add(V * S::WIDTH);
+            }
+        }
+        let (low, high) = (S::splat(job.clamp.0), S::splat(job.clamp.1));
+        for v in 0..V {
+            let to = job.output.add(v * S::WIDTH / 16 * job.output_plane + v * S::WIDTH % 16);
+            for (r, row) in sums.iter().enumerate() {
+                S::store(to.add(r * 16), S::clamp(row[v], low, high));
+            }
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 use super::*;
 use crate::freeze::plan::{Conv, pack};
 use crate::freeze::tests::noise;
+use crate::models::Activation;
 
 fn every_level() -> impl Iterator<Item = Kernels> {
     CpuLevel::available().into_iter().map(|level| Kernels::new(level).unwrap())
@@ -28,9 +29,9 @@ fn conv(outputs: usize, inputs: usize, side: usize, stride: usize, groups: usize
         weight: noise(outputs as u64, outputs * inputs * side * side),
         bias: noise(inputs as u64 + 99, outputs).into_iter().map(|x| 3.0 * x).collect(),
         stride,
-        padding: side / 2,
+        padding: (side / 2, side / 2),
         groups,
-        relu6,
+        activation: if relu6 { Activation::Relu6 } else { Activation::Linear },
     }
 }
 
@@ -190,6 +191,77 @@ fn depthwise() {
 }
 
 #[test]
+fn convolution() {
+    let mut seen = 0;
+    // Channels in and out, kernel, stride, output rows and columns.
+    let cases = [
+        (16, 16, (1, 1), 1, (1, 1)),
+        (32, 48, (3, 3), 1, (4, 15)),
+        (16, 80, (3, 3), 2, (3, 7)),
+        (48, 32, (1, 7), 1, (2, 29)),
+        (16, 16, (7, 1), 1, (5, 3)),
+        (32, 16, (5, 5), 1, (2, 14)),
+    ];
+    for kernels in every_level() {
+        for (inputs, outputs, side, stride, (height, width)) in cases {
+            let shape = [outputs, inputs, side.0, side.1];
+            let weight = noise(outputs as u64, shape.iter().product());
+            let conv = Conv { shape, weight, stride, activation: Activation::Relu, ..conv(outputs, 1, 1, 1, 1, false) };
+            let by = pack::window(&conv, kernels);
+            let (rows, columns) = ((height - 1) * stride + side.0, (width - 1) * stride + side.1);
+            // One pixel more on every side than is read: those are NaN.
+            let (row, plane) = (columns + 2, (rows + 2) * (columns + 2));
+            let numbers = noise(11, inputs * plane);
+            let edge = |i: usize| i < row || i >= plane - row || i % row == 0 || i % row == row - 1;
+            let at = |channel: usize, i: usize| if edge(i) { f32::NAN } else { numbers[channel * plane + i] };
+            let input = planes(inputs, plane, at);
+            let untouched = Block([-7.0; LANES]);
+            let (out_row, out_plane) = (width + 3, height * (width + 3) + 2);
+            let mut output = vec![untouched; by.bias.len() * out_plane];
+            let from = Area { data: &input, first: row + 1, row, plane };
+            let to = AreaMut { data: &mut output, first: 1, row: out_row, plane: out_plane };
+            kernels.convolution(&by, from, to, (height, width));
+            for (i, block) in output.iter().enumerate() {
+                let (block_of, pixel) = (i / out_plane, (i % out_plane).wrapping_sub(1));
+                let (y, x) = (pixel / out_row, pixel % out_row);
+                if y >= height || x >= width {
+                    assert_eq!(*block, untouched, "{kernels:?} wrote outside its pixels");
+                    continue;
+                }
+                for lane in 0..LANES {
+                    let channel = block_of * LANES + lane;
+                    let mut want = f64::from(conv.bias[channel]);
+                    for tap in 0..inputs * side.0 * side.1 {
+                        let (c, dy, dx) = (tap / (side.0 * side.1), tap / side.1 % side.0, tap % side.1);
+                        let value = at(c, (1 + y * stride + dy) * row + 1 + x * stride + dx);
+                        want += f64::from(value) * f64::from(conv.weight[channel * inputs * side.0 * side.1 + tap]);
+                    }
+                    assert_close(block.0[lane], want.max(0.0), || {
+                        format!(
+                            "{kernels:?}, {inputs} to {outputs} by {side:?}/{stride}, channel {channel}, ({y}, {x})"
+                        )
+                    });
+                }
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 500);
+}
+
+#[test]
+#[should_panic(expected = "reaches")]
+fn an_area_that_ends_too_early_is_refused() {
+    let kernels = Kernels::new(CpuLevel::Portable).unwrap();
+    let conv = Conv { shape: [16, 16, 3, 3], weight: vec![0.0; 16 * 16 * 9], ..conv(16, 1, 1, 1, 1, false) };
+    let input = vec![Block::ZERO; 5 * 5 - 1];
+    let mut output = vec![Block::ZERO; 9];
+    let from = Area { data: &input, first: 0, row: 5, plane: 25 };
+    let to = AreaMut { data: &mut output, first: 0, row: 3, plane: 9 };
+    kernels.convolution(&pack::window(&conv, kernels), from, to, (3, 3));
+}
+
+#[test]
 fn nan_stays_nan_and_infinity_is_clamped() {
     for kernels in every_level() {
         let one = Conv {
@@ -197,9 +269,9 @@ fn nan_stays_nan_and_infinity_is_clamped() {
             weight: vec![1.0; 16],
             bias: vec![0.0; 16],
             stride: 1,
-            padding: 0,
+            padding: (0, 0),
             groups: 1,
-            relu6: true,
+            activation: Activation::Relu6,
         };
         let by = pack::dense(&one, kernels);
         let values = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e-40, -0.5, 7.0, 2.5];

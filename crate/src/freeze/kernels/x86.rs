@@ -1,6 +1,6 @@
 //! AVX-512 and AVX2, for x86-64.
 
-use super::simd::{Rows, Simd, Tile, depthwise, tile};
+use super::simd::{Rows, Simd, Tile, Window, depthwise, tile, window};
 use core::arch::x86_64::*;
 
 #[derive(Clone, Copy)]
@@ -47,14 +47,32 @@ impl Simd for Avx512 {
         unsafe { if blocks == 2 { avx512_tile::<R, 2, PIXEL>(job) } else { avx512_tile::<R, 1, PIXEL>(job) } }
     }
     #[inline(always)]
+    unsafe fn window<const R: usize, const PIXEL: usize>(blocks: usize, job: &Window) {
+        unsafe { if blocks == 2 { avx512_window::<R, 2, PIXEL>(job) } else { avx512_window::<R, 1, PIXEL>(job) } }
+    }
+    #[inline(always)]
     unsafe fn depthwise<const STRIDE: usize>(job: &Rows) {
         unsafe { avx512_depthwise::<STRIDE>(job) }
+    }
+    #[inline(always)]
+    unsafe fn run(work: impl FnOnce()) {
+        unsafe { avx512_run(work) }
     }
 }
 
 #[target_feature(enable = "avx512f")]
 unsafe fn avx512_tile<const R: usize, const V: usize, const PIXEL: usize>(job: &Tile) {
     unsafe { tile::<Avx512, R, V, PIXEL>(job) }
+}
+
+#[target_feature(enable = "avx512f")]
+unsafe fn avx512_window<const R: usize, const V: usize, const PIXEL: usize>(job: &Window) {
+    unsafe { window::<Avx512, R, V, PIXEL>(job) }
+}
+
+#[target_feature(enable = "avx512f")]
+unsafe fn avx512_run(work: impl FnOnce()) {
+    work();
 }
 
 #[target_feature(enable = "avx512f")]
@@ -99,8 +117,16 @@ impl Simd for Avx2 {
         unsafe { avx2_tile::<R, PIXEL>(job) }
     }
     #[inline(always)]
+    unsafe fn window<const R: usize, const PIXEL: usize>(_blocks: usize, job: &Window) {
+        unsafe { avx2_window::<R, PIXEL>(job) }
+    }
+    #[inline(always)]
     unsafe fn depthwise<const STRIDE: usize>(job: &Rows) {
         unsafe { avx2_depthwise::<STRIDE>(job) }
+    }
+    #[inline(always)]
+    unsafe fn run(work: impl FnOnce()) {
+        unsafe { avx2_run(work) }
     }
 }
 
@@ -110,6 +136,19 @@ unsafe fn avx2_tile<const R: usize, const PIXEL: usize>(job: &Tile) {
     if R <= Avx2::ROWS {
         unsafe { tile::<Avx2, R, 2, PIXEL>(job) }
     }
+}
+
+#[target_feature(enable = "avx2,fma")]
+unsafe fn avx2_window<const R: usize, const PIXEL: usize>(job: &Window) {
+    // Rows that no tile has need no code.
+    if R <= Avx2::ROWS {
+        unsafe { window::<Avx2, R, 2, PIXEL>(job) }
+    }
+}
+
+#[target_feature(enable = "avx2,fma")]
+unsafe fn avx2_run(work: impl FnOnce()) {
+    work();
 }
 
 #[target_feature(enable = "avx2,fma")]

@@ -13,10 +13,10 @@ mod spec;
 #[cfg(test)]
 mod tests;
 
-pub(super) use run::{Photo, Scratch};
-pub(super) use spec::{BlockSpec, Conv, PlanSpec};
+pub(super) use spec::{BlockSpec, Conv, PlanSpec, digest};
 
 use super::kernels::{Kernels, LANES, Packed, PackedDepthwise};
+use super::photo::PhotoFrame;
 use crate::{Error, Result};
 
 /// Memory that a stripe may fill: a quarter to a half of a common L2 cache, as activations and weights pass through it
@@ -27,8 +27,7 @@ const STRIPE_BYTES: usize = 256 << 10;
 #[derive(Debug)]
 pub(super) struct Plan {
     kernels: Kernels,
-    height: usize,
-    width: usize,
+    photo: PhotoFrame,
     steps: Vec<Step>,
     last: Packed,
     features: usize,
@@ -130,7 +129,8 @@ impl Plan {
         steps.extend(Self::lone_stem(&mut source, size));
         let sizes = steps.iter().fold(Sizes::default(), |sizes, step| sizes.with(step));
         let (last, features) = (pack::dense(&spec.last, kernels), spec.last.outputs());
-        Ok(Self { kernels, height, width, steps, last, features, sizes })
+        let photo = PhotoFrame { height, width, border: 1 };
+        Ok(Self { kernels, photo, steps, last, features, sizes })
     }
 
     fn lone_stem(source: &mut Option<Source>, output: Size) -> Option<Step> {
@@ -138,16 +138,6 @@ impl Plan {
             Some(Source::Stem(stem)) => Some(Step::Stem { stem, output }),
             _ => None,
         }
-    }
-
-    /// Numbers that come out.
-    pub fn features(&self) -> usize {
-        self.features
-    }
-
-    /// Rows and columns of the photos it takes.
-    pub fn side(&self) -> (usize, usize) {
-        (self.height, self.width)
     }
 }
 

@@ -1,10 +1,15 @@
 //! Weights in the order in which the kernels read them.
 
 use super::spec::Conv;
-use crate::freeze::kernels::{Block, Kernels, LANES, Packed, PackedDepthwise};
+use crate::freeze::kernels::{Block, Kernels, LANES, Packed, PackedDepthwise, PackedWindow};
+use crate::models::Activation;
 
 fn clamp(conv: &Conv) -> (f32, f32) {
-    if conv.relu6 { (0.0, 6.0) } else { (f32::NEG_INFINITY, f32::INFINITY) }
+    match conv.activation {
+        Activation::Linear => (f32::NEG_INFINITY, f32::INFINITY),
+        Activation::Relu => (0.0, f32::INFINITY),
+        Activation::Relu6 => (0.0, 6.0),
+    }
 }
 
 fn bias(conv: &Conv) -> Vec<Block> {
@@ -34,6 +39,25 @@ pub(in crate::freeze) fn dense(conv: &Conv, kernels: Kernels) -> Packed {
         }
     }
     Packed { weights, bias, inputs, panel, clamp: clamp(conv) }
+}
+
+/// A convolution over all channels, which come in sixteens.
+pub(in crate::freeze) fn window(conv: &Conv, kernels: Kernels) -> PackedWindow {
+    let [outputs, channels, rows, columns] = conv.shape;
+    let (taps, panel, bias) = (rows * columns, kernels.panel(), bias(conv));
+    let mut weights = vec![Block::ZERO; bias.len() * channels * taps];
+    for (output, values) in conv.weight.chunks_exact((channels * taps).max(1)).take(outputs).enumerate() {
+        let block = output / LANES;
+        let first = block - block % panel;
+        let width = panel.min(bias.len() - first);
+        for (i, &value) in values.iter().enumerate() {
+            let (channel, tap) = (i / taps, i % taps);
+            let input = (channel / LANES * taps + tap) * LANES + channel % LANES;
+            weights[first * channels * taps + input * width + block - first].0[output % LANES] = value;
+        }
+    }
+    let (planes, stride, kernel) = (channels / LANES, conv.stride, (rows, columns));
+    PackedWindow { weights, bias, planes, kernel, stride, panel, clamp: clamp(conv) }
 }
 
 /// A 3x3 depthwise convolution.

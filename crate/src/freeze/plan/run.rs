@@ -2,25 +2,8 @@
 
 use super::{Inverted, Plan, Size, Source, Step};
 use crate::freeze::kernels::{Block, Framed, Kernels, LANES, Packed, Ring, View, ViewMut};
-use crate::images::Preprocess;
-
-/// A photo as a plan takes it.
-#[derive(Clone, Copy)]
-pub(in crate::freeze) enum Photo<'a> {
-    /// Row by row, pixel by pixel, red, green and blue: to be normalised.
-    Rgb(&'a [u8], &'a Preprocess),
-    /// `(3, H, W)`, normalised already.
-    Planes(&'a [f32]),
-}
-
-impl Photo<'_> {
-    fn numbers(self) -> usize {
-        match self {
-            Self::Rgb(rgb, _) => rgb.len(),
-            Self::Planes(planes) => planes.len(),
-        }
-    }
-}
+use crate::freeze::photo::Photo;
+use crate::freeze::program::Program;
 
 /// Memory for one photo at a time, as much as a plan needs.
 pub(in crate::freeze) struct Scratch {
@@ -36,12 +19,21 @@ pub(in crate::freeze) struct Scratch {
     features: Vec<Block>,
 }
 
-impl Plan {
-    /// Memory for [`run`](Self::run): one for each thread.
-    pub fn scratch(&self) -> Scratch {
+impl Program for Plan {
+    type Scratch = Scratch;
+
+    fn features(&self) -> usize {
+        self.features
+    }
+
+    fn side(&self) -> (usize, usize) {
+        (self.photo.height, self.photo.width)
+    }
+
+    fn scratch(&self) -> Scratch {
         let blocks = |n| vec![Block::ZERO; n];
         Scratch {
-            photo: vec![0.0; (self.height + 2) * self.row()],
+            photo: self.photo.memory(),
             activations: [blocks(self.sizes.activation), blocks(self.sizes.activation)],
             ring: blocks(self.sizes.ring),
             stripe: blocks(self.sizes.stripe),
@@ -50,23 +42,11 @@ impl Plan {
         }
     }
 
-    /// Floats of a row of the photo with its frame.
-    fn row(&self) -> usize {
-        (self.width + 2) * 3
-    }
-
-    /// The features of `photo` into `out`, whose length is [`features`](Self::features).
-    pub fn run(&self, photo: Photo<'_>, scratch: &mut Scratch, out: &mut [f32]) {
-        self.run_timed(photo, scratch, out, &mut |_| ());
-    }
-
-    /// As [`run`](Self::run); calls `after` when a step is done: with its number, the photo's normalising being 0.
-    pub fn run_timed(&self, photo: Photo<'_>, scratch: &mut Scratch, out: &mut [f32], after: &mut dyn FnMut(usize)) {
-        assert_eq!(photo.numbers(), self.height * self.width * 3);
-        self.frame(photo, &mut scratch.photo);
+    fn run(&self, photo: Photo<'_>, scratch: &mut Scratch, out: &mut [f32], after: &mut dyn FnMut(usize)) {
+        self.photo.fill(photo, &mut scratch.photo);
         after(0);
         let Scratch { photo, activations: [from, to], ring, stripe, zeros, features } = scratch;
-        let photo = Framed { data: photo, row: self.row() };
+        let photo = self.photo.of(photo);
         let (mut from, mut to) = (from, to);
         let mut size = Size { height: 0, width: 0, blocks: 0 };
         for (i, step) in self.steps.iter().enumerate() {
@@ -89,34 +69,6 @@ impl Plan {
             out.copy_from_slice(&block.0[..out.len()]);
         }
         after(self.steps.len() + 1);
-    }
-
-    /// Normalises `photo` into the frame of zeros.
-    fn frame(&self, photo: Photo<'_>, to: &mut [f32]) {
-        let rows = to.chunks_exact_mut(self.row()).skip(1).map(|row| &mut row[3..][..self.width * 3]);
-        match photo {
-            Photo::Rgb(rgb, preprocess) => {
-                // A table, as a byte has few values: the same numbers as `Pixels::to_tensor`, bit by bit.
-                let table: [[f32; 256]; 3] = std::array::from_fn(|c| {
-                    std::array::from_fn(|v| (v as f32 / 255.0 - preprocess.mean[c]) / preprocess.std[c])
-                });
-                for (to, from) in rows.zip(rgb.chunks_exact(self.width * 3)) {
-                    for (to, from) in to.as_chunks_mut::<3>().0.iter_mut().zip(from.as_chunks::<3>().0) {
-                        for c in 0..3 {
-                            to[c] = table[c][usize::from(from[c])];
-                        }
-                    }
-                }
-            }
-            Photo::Planes(planes) => {
-                let plane = self.height * self.width;
-                for (y, to) in rows.take(self.height).enumerate() {
-                    for (x, to) in to.as_chunks_mut::<3>().0.iter_mut().enumerate() {
-                        *to = std::array::from_fn(|c| planes[c * plane + y * self.width + x]);
-                    }
-                }
-            }
-        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! What a plan is compiled from: convolutions with the batch norm folded in, in neutral words.
 
-use crate::{Error, Result, models::Convolution};
+use crate::fetch::Hasher;
+use crate::models::{Activation, Convolution};
+use crate::{Error, Result};
 use candle_core::{DType, Device};
 
 /// A convolution as numbers.
@@ -12,10 +14,10 @@ pub(in crate::freeze) struct Conv {
     /// One for each output channel.
     pub bias: Vec<f32>,
     pub stride: usize,
-    pub padding: usize,
+    /// Zeros above and below, left and right.
+    pub padding: (usize, usize),
     pub groups: usize,
-    /// Whether the result is clamped to 0..=6.
-    pub relu6: bool,
+    pub activation: Activation,
 }
 
 /// An inverted residual: pointwise up, depthwise 3x3, pointwise down.
@@ -67,7 +69,7 @@ impl Conv {
             stride: layer.stride,
             padding: layer.padding,
             groups: layer.groups,
-            relu6: layer.relu6,
+            activation: layer.activation,
         })
     }
 
@@ -79,7 +81,7 @@ impl Conv {
     /// keeps the middle in the middle.
     fn is_square(&self, side: usize) -> bool {
         let [outputs, inputs, rows, columns] = self.shape;
-        (rows, columns, self.padding) == (side, side, side / 2)
+        (rows, columns, self.padding) == (side, side, (side / 2, side / 2))
             && outputs > 0
             && self.bias.len() == outputs
             && self.weight.len() == outputs * inputs * side * side
@@ -95,7 +97,30 @@ impl Conv {
     }
 }
 
+/// Tells weights apart by their numbers, whatever they are called: a name that somebody chose stays when they change.
+/// The first 16 hexadecimal digits of a sha256.
+pub(in crate::freeze) fn digest<'a>(convolutions: impl Iterator<Item = &'a Conv>) -> String {
+    let mut hasher = Hasher::default();
+    for conv in convolutions {
+        for numbers in [&conv.weight, &conv.bias] {
+            // The length keeps a number from moving from one tensor to the next unseen.
+            let bytes = numbers.iter().flat_map(|number| number.to_le_bytes());
+            hasher.update(&(numbers.len() as u64).to_le_bytes());
+            hasher.update(&bytes.collect::<Vec<u8>>());
+        }
+    }
+    let mut hex = hasher.hex();
+    hex.truncate(16);
+    hex
+}
+
 impl PlanSpec {
+    /// Its convolutions in order.
+    pub fn convolutions(&self) -> impl Iterator<Item = &Conv> {
+        let middle = self.blocks.iter().flat_map(|block| block.expand.iter().chain([&block.depthwise, &block.project]));
+        [&self.stem].into_iter().chain(middle).chain([&self.last])
+    }
+
     /// Says which part no plan can be made of, if there is one.
     ///
     /// # Errors

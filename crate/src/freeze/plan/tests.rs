@@ -4,8 +4,11 @@
 
 use super::*;
 use crate::freeze::cpu::CpuLevel;
+use crate::freeze::photo::Photo;
+use crate::freeze::program::Program;
 use crate::freeze::tests::{noise, relative};
 use crate::images::Preprocess;
+use crate::models::Activation;
 
 /// Channels, rows and columns; numbers in that order.
 struct Map {
@@ -23,18 +26,18 @@ impl Map {
 
     fn convolved(&self, by: &Conv) -> Self {
         let [channels, inputs, side, _] = by.shape;
-        let out = |n: usize| (n + 2 * by.padding - side) / by.stride + 1;
+        let out = |n: usize| (n + 2 * by.padding.0 - side) / by.stride + 1;
         let (height, width) = (out(self.height), out(self.width));
         let mut numbers = Vec::new();
         for (c, y, x) in (0..channels * height * width).map(|i| (i / (height * width), i / width % height, i % width)) {
             let mut sum = f64::from(by.bias[c]);
             for (i, dy, dx) in (0..inputs * side * side).map(|i| (i / (side * side), i / side % side, i % side)) {
                 let from = c / (channels / by.groups) * inputs + i;
-                let place = |out: usize, d: usize| (out * by.stride + d) as isize - by.padding as isize;
+                let place = |out: usize, d: usize| (out * by.stride + d) as isize - by.padding.0 as isize;
                 let weight = f64::from(by.weight[((c * inputs + i) * side + dy) * side + dx]);
                 sum += weight * self.at(from, place(y, dy), place(x, dx));
             }
-            numbers.push(if by.relu6 { sum.clamp(0.0, 6.0) } else { sum });
+            numbers.push(if by.activation == Activation::Relu6 { sum.clamp(0.0, 6.0) } else { sum });
         }
         Self { channels, height, width, numbers }
     }
@@ -65,9 +68,9 @@ fn conv(seed: u64, outputs: usize, inputs: usize, side: usize, stride: usize, re
         weight: noise(seed, outputs * inputs * side * side).into_iter().map(|x| x * scale).collect(),
         bias: noise(seed + 1000, outputs).into_iter().map(|x| 0.3 * x).collect(),
         stride,
-        padding: side / 2,
+        padding: (side / 2, side / 2),
         groups,
-        relu6,
+        activation: if relu6 { Activation::Relu6 } else { Activation::Linear },
     }
 }
 
@@ -111,7 +114,7 @@ fn plans_give_what_the_definition_gives() {
                     let plan = Plan::in_stripes(spec, (height, width), kernels, bytes).unwrap();
                     let (mut scratch, mut out) = (plan.scratch(), vec![0.0; plan.features()]);
                     for round in ["first", "second, in used memory"] {
-                        plan.run(Photo::Planes(&numbers), &mut scratch, &mut out);
+                        plan.run(Photo::Planes(&numbers), &mut scratch, &mut out, &mut |_| ());
                         let off = relative(&out, &want);
                         assert!(off < 1e-5, "{name}, {height}x{width}, {level}, {bytes} bytes, {round}: {off}");
                         seen += 1;
@@ -137,8 +140,8 @@ fn bytes_are_normalised_as_pixels_are() {
     let plan = Plan::new(&spec, (height, width), Kernels::new(CpuLevel::Portable).unwrap()).unwrap();
     let (mut a, mut b) = (vec![0.0; 40], vec![0.0; 40]);
     let mut scratch = plan.scratch();
-    plan.run(Photo::Rgb(&rgb, &preprocess), &mut scratch, &mut a);
-    plan.run(Photo::Planes(&planes), &mut scratch, &mut b);
+    plan.run(Photo::Rgb(&rgb, &preprocess), &mut scratch, &mut a, &mut |_| ());
+    plan.run(Photo::Planes(&planes), &mut scratch, &mut b, &mut |_| ());
     assert_eq!(a, b);
     assert!(a.iter().any(|&x| x != 0.0));
 }
@@ -151,7 +154,7 @@ fn nan_comes_out_as_nan_and_leaves_no_trace() {
         let mut scratch = plan.scratch();
         let mut run = |photo: &[f32]| {
             let mut out = vec![0.0; 40];
-            plan.run(Photo::Planes(photo), &mut scratch, &mut out);
+            plan.run(Photo::Planes(photo), &mut scratch, &mut out, &mut |_| ());
             out
         };
         let mut photo = noise(1, 3 * 64);
@@ -179,7 +182,7 @@ fn networks_of_another_kind_are_refused() {
     refused("stem", &|spec| spec.stem.weight.truncate(5));
     refused("expand", &|spec| spec.blocks[0].expand = Some(conv(1, 32, 8, 1, 1, true)));
     refused("depthwise", &|spec| spec.blocks[0].depthwise.stride = 3);
-    refused("depthwise", &|spec| spec.blocks[0].depthwise.padding = 0);
+    refused("depthwise", &|spec| spec.blocks[0].depthwise.padding = (0, 0));
     refused("project", &|spec| spec.blocks[0].project.groups = 2);
     refused("residual", &|spec| spec.blocks[0].depthwise.stride = 2);
     refused("last", &|spec| spec.last = conv(1, 40, 17, 1, 1, true));

@@ -1,15 +1,16 @@
 //! MobileNetV2 (Sandler et al. 2018, <https://arxiv.org/abs/1801.04381>), layers and numbers as in torchvision.
 
-mod random;
 mod table;
 
 use super::layers::Until;
 use super::names::no_such_layer;
-use super::{Backbone, BackboneSpec, BatchNorm, Convolution, LayerInfo};
+use super::random::Random;
+use super::{Activation, Backbone, BackboneSpec, BatchNorm, Convolution, LayerInfo};
 use crate::images::Preprocess;
 use crate::weights::Weights;
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
+use std::collections::HashMap;
 use table::{Block, FEATURES, Unit};
 
 /// torchvision's batch norms everywhere.
@@ -47,11 +48,15 @@ impl InvertedResidual {
     /// # Errors
     /// Where the input's channels do not fit.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let widened = match &self.expand {
-            Some(expand) => expand.forward(x)?,
-            None => x.clone(),
-        };
-        let y = self.project.forward(&self.depthwise.forward(&widened)?)?;
+        self.forward_with(x, &BatchNorm::stored)
+    }
+
+    /// As [`forward`](Self::forward), its batch norms applied as `normalise` does.
+    fn forward_with(&self, x: &Tensor, normalise: &dyn Fn(&BatchNorm, &Tensor) -> Result<Tensor>) -> Result<Tensor> {
+        let mut y = x.clone();
+        for unit in self.units() {
+            y = unit.forward_with(&y, Until::Activation, normalise)?;
+        }
         if self.residual { Ok((x + y)?) } else { Ok(y) }
     }
 
@@ -146,10 +151,20 @@ impl MobileNetV2 {
     /// # Errors
     /// None that is known; candle may fail to allocate.
     pub fn random(seed: u64) -> Result<Self> {
-        let mut random = random::Random::new(seed);
-        let blocks = random.blocks()?;
-        let classifier = Some(random.classifier()?);
-        let mut units = blocks.into_iter();
+        let mut random = Random::new(seed);
+        let mut units = Vec::new();
+        // The mean square of what flows: 1 for preprocessed photos, 1 after a batch norm, half of it after ReLU6.
+        let mut flow = 1.;
+        for block in table::blocks() {
+            let mut inside = flow;
+            for unit in &block.units {
+                units.push(random.unit(&unit.shape(), inside, EPS)?);
+                inside = if unit.activation.is_some() { 0.5 } else { 1. };
+            }
+            flow = if block.residual { flow + inside } else { inside };
+        }
+        let classifier = Some(random.classifier(FEATURES)?);
+        let mut units = units.into_iter();
         let missing = || Error::Weights { file: "random weights".into(), why: "fewer than the table has".into() };
         Self::assemble(&format!("random, seed {seed}"), classifier, |_| units.next().ok_or_else(missing))
     }
@@ -162,17 +177,10 @@ impl MobileNetV2 {
     ) -> Result<Self> {
         let mut convolution = |unit: &Unit| -> Result<Convolution> {
             let (weight, batch_norm) = tensors(unit)?;
-            let (stride, padding, groups) = (unit.stride, unit.side / 2, unit.groups);
-            let batch_norm = Some(batch_norm);
-            Ok(Convolution {
-                weight,
-                bias: None,
-                batch_norm,
-                stride,
-                padding,
-                groups,
-                relu6: unit.activation.is_some(),
-            })
+            let (stride, padding, groups) = (unit.stride, (unit.side / 2, unit.side / 2), unit.groups);
+            let (batch_norm, relu6) = (Some(batch_norm), unit.activation.is_some());
+            let activation = if relu6 { Activation::Relu6 } else { Activation::Linear };
+            Ok(Convolution { weight, bias: None, batch_norm, stride, padding, groups, activation })
         };
         let (mut ends, mut blocks) = (Vec::new(), Vec::new());
         for Block { units, residual, .. } in table::blocks() {
@@ -250,15 +258,64 @@ impl MobileNetV2 {
             &[n, 3, h, w] if n > 0 && h > 0 && w > 0 => {}
             dims => return Err(Error::shape("MobileNetV2", "(N, 3, 224, 224)", dims)),
         }
-        let mut x = photos.clone();
-        for block in 0..count {
+        self.run_blocks(photos, 0..count, &BatchNorm::stored)
+    }
+
+    /// From what goes into the first of these layers of `features` to what comes out of the last.
+    fn run_blocks(
+        &self,
+        x: &Tensor,
+        blocks: std::ops::Range<usize>,
+        normalise: &dyn Fn(&BatchNorm, &Tensor) -> Result<Tensor>,
+    ) -> Result<Tensor> {
+        let mut x = x.clone();
+        for block in blocks {
             x = match block.checked_sub(1).map(|middle| self.blocks.get(middle)) {
-                None => self.stem.forward(&x)?,
-                Some(Some(middle)) => middle.forward(&x)?,
-                Some(None) => self.last.forward(&x)?,
+                None => self.stem.forward_with(&x, Until::Activation, normalise)?,
+                Some(Some(middle)) => middle.forward_with(&x, normalise)?,
+                Some(None) => self.last.forward_with(&x, Until::Activation, normalise)?,
             };
         }
         Ok(x)
+    }
+
+    /// From what goes into the layer `features.<k>` to features.
+    pub(crate) fn run_from(
+        &self,
+        x: &Tensor,
+        layer: &str,
+        normalise: &dyn Fn(&BatchNorm, &Tensor) -> Result<Tensor>,
+    ) -> Result<Tensor> {
+        let names: Vec<String> = table::blocks().into_iter().map(|block| block.name).collect();
+        let Some(first) = names.iter().position(|name| name == layer) else {
+            return Err(no_such_layer("MobileNetV2", layer, &names));
+        };
+        Ok(self.run_blocks(x, first..names.len(), normalise)?.mean((2, 3))?)
+    }
+
+    /// All that its features depend on, under torchvision's names.
+    pub(crate) fn named_tensors(&self) -> Result<HashMap<String, Tensor>> {
+        let mut tensors = HashMap::new();
+        for (index, block) in table::blocks().into_iter().enumerate() {
+            for (unit, convolution) in block.units.into_iter().zip(self.units(index)) {
+                let Some(norm) = &convolution.batch_norm else {
+                    return Err(Error::Setting {
+                        setting: "batch norm",
+                        got: "folded".into(),
+                        want: "its tensors are no more: take them of the network before it was folded".into(),
+                    });
+                };
+                tensors.insert(format!("{}.weight", unit.kernel), convolution.weight.clone());
+                let parts = [
+                    ("weight", &norm.weight),
+                    ("bias", &norm.bias),
+                    ("running_mean", &norm.running_mean),
+                    ("running_var", &norm.running_var),
+                ];
+                tensors.extend(parts.map(|(part, tensor)| (format!("{}.{part}", unit.norm), tensor.clone())));
+            }
+        }
+        Ok(tensors)
     }
 
     /// Every name that [`layer`](Backbone::layer) knows: whole layers and the parts of blocks, in order.

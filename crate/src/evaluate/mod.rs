@@ -1,5 +1,16 @@
 //! What a model's predictions come to.
 
+mod classification;
+mod confusion;
+mod interval;
+mod top_losses;
+
+pub use classification::{Classification, Classifications};
+pub use confusion::{Confused, ConfusionMatrix, MostConfused};
+pub use interval::{newcombe, wilson};
+pub use top_losses::{TopLoss, TopLosses};
+
+use crate::data::Photo;
 use crate::images::Pixels;
 use crate::notebook::{Picture, display};
 use crate::plot::{self, Mark};
@@ -20,6 +31,10 @@ pub struct Predictions {
     pub classes: Vec<String>,
     /// The photos' names.
     pub names: Vec<String>,
+    /// The loss of each photo: minus the logarithm of its true class' probability.
+    losses: Vec<f64>,
+    /// The photos themselves; none where they are not known.
+    photos: Vec<Photo>,
 }
 
 impl Predictions {
@@ -34,10 +49,24 @@ impl Predictions {
         if let Some(label) = labels.iter().find(|label| **label >= classes.len()) {
             return Err(Error::Data(format!("a photo has label {label}, and there are {} classes", classes.len())));
         }
-        let predicted = logits.to_vec2::<f32>()?.iter().map(|row| best(row)).collect();
+        let rows = logits.to_vec2::<f32>()?;
+        let predicted = rows.iter().map(|row| best(row)).collect();
+        let losses = rows.iter().zip(&labels).map(|(row, label)| cross_entropy(row, *label)).collect();
         // candle has no softmax of nothing.
         let probabilities = if labels.is_empty() { logits.clone() } else { candle_nn::ops::softmax(logits, 1)? };
-        Ok(Self { labels, predicted, probabilities: probabilities.detach(), classes: classes.to_vec(), names })
+        let (probabilities, classes, photos) = (probabilities.detach(), classes.to_vec(), Vec::new());
+        Ok(Self { labels, predicted, probabilities, classes, names, losses, photos })
+    }
+
+    /// The same with the photos that they are of, one each and in order, so that these can be shown.
+    ///
+    /// # Errors
+    /// [`Error::Data`] for another number of photos.
+    pub fn with_photos(self, photos: Vec<Photo>) -> Result<Self> {
+        if photos.len() != self.len() {
+            return Err(Error::Data(format!("{} predictions, and {} photos of them", self.len(), photos.len())));
+        }
+        Ok(Self { photos, ..self })
     }
 
     /// How many photos.
@@ -61,6 +90,8 @@ impl Predictions {
     }
 
     /// Where the accuracy on ever more photos of this kind would lie, 19 times out of 20: low and high, 0 to 1.
+    ///
+    /// Wilson's score interval at 95 %, see [`wilson`]; of no photos at all nothing is known, so 0 and 1.
     pub fn interval(&self) -> (f64, f64) {
         wilson(self.right(), self.len())
     }
@@ -93,18 +124,46 @@ impl Predictions {
         format!("Labels:          {}\nPredicted labels:{}", row(&self.labels), row(&self.predicted))
     }
 
-    /// The photos in rows of five, each titled with its predicted class: blue where right, red where wrong.
+    /// How often which class was taken for which; it shows itself as a picture when it ends a cell.
+    pub fn confusion_matrix(&self) -> ConfusionMatrix {
+        ConfusionMatrix::new(self)
+    }
+
+    /// The `n` pairs of classes of which one is most often taken for the other, the most frequent first.
+    pub fn most_confused(&self, n: usize) -> MostConfused {
+        self.confusion_matrix().most_confused(n)
+    }
+
+    /// The `n` photos with the highest loss, that is those of whose true class the model was least convinced, the worst
+    /// first; it shows itself as a grid of photos when it ends a cell.
+    pub fn top_losses(&self, n: usize) -> TopLosses {
+        TopLosses::new(self, n)
+    }
+
+    /// The photos in rows of five, each titled with its predicted class: blue where right, red where wrong, with the true
+    /// class in brackets.
     ///
     /// # Errors
     /// [`Error::Plot`] where these are not the pixels of these predictions, one each.
     pub fn grid(&self, pixels: &[Pixels]) -> Result<Picture> {
-        let titles: Vec<String> = self.predicted_names().into_iter().map(str::to_owned).collect();
+        let title = |(label, predicted): (&usize, &usize)| match label == predicted {
+            true => self.class(*predicted).to_owned(),
+            false => format!("{} (is {})", self.class(*predicted), self.class(*label)),
+        };
+        let titles: Vec<String> = self.labels.iter().zip(&self.predicted).map(title).collect();
         plot::grid(pixels, &titles, &self.marks(), "Model predictions (blue: correct, red: incorrect)")
     }
 
     fn marks(&self) -> Vec<Mark> {
         let mark = |(label, predicted)| if label == predicted { Mark::Right } else { Mark::Wrong };
         self.labels.iter().zip(&self.predicted).map(mark).collect()
+    }
+
+    /// The probability of the predicted class of a photo.
+    fn probability(&self, index: usize) -> f64 {
+        let row = self.probabilities.get(index).and_then(|row| row.to_vec1::<f32>()).unwrap_or_default();
+        let predicted = self.predicted.get(index).and_then(|predicted| row.get(*predicted));
+        predicted.map_or(f64::NAN, |probability| f64::from(*probability))
     }
 
     fn class(&self, index: usize) -> &str {
@@ -163,25 +222,11 @@ impl fmt::Display for Predictions {
     }
 }
 
-/// The 95 % score interval for `right` successes among `all` (Wilson 1927): honest near 1, where accuracies live.
-///
-/// Low and high, both in 0..=1; of no trials at all nothing is known, so 0 and 1.
-///
-/// ```
-/// let (low, high) = candlewick::evaluate::wilson(9, 10);
-/// assert!((low - 0.5958).abs() < 1e-4 && (high - 0.9821).abs() < 1e-4);
-/// ```
-pub fn wilson(right: usize, all: usize) -> (f64, f64) {
-    if all == 0 {
-        return (0.0, 1.0);
-    }
-    /// 97.5 % of a standard normal lie below this.
-    const Z: f64 = 1.959_963_984_540_054;
-    let (n, p) = (all as f64, right.min(all) as f64 / all as f64);
-    let centre = p + Z * Z / (2.0 * n);
-    let spread = Z * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
-    let scale = 1.0 + Z * Z / n;
-    (((centre - spread) / scale).max(0.0), ((centre + spread) / scale).min(1.0))
+/// Minus the logarithm of the softmax at `label`, in nats.
+fn cross_entropy(logits: &[f32], label: usize) -> f64 {
+    let most = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+    let sum: f64 = logits.iter().map(|logit| (f64::from(*logit) - most).exp()).sum();
+    logits.get(label).map_or(f64::NAN, |logit| most + sum.ln() - f64::from(*logit))
 }
 
 /// The index of the largest logit; the first of several, and no NaN is ever largest. 0 for an empty row.
@@ -224,27 +269,18 @@ mod tests {
     }
 
     #[test]
+    fn a_wrong_photo_of_the_grid_says_what_it_is() {
+        let pixels = vec![Pixels { height: 1, width: 1, rgb: vec![0; 3] }; 3];
+        let picture = three().grid(&pixels).unwrap();
+        let alt = "3 photos, 2 correct and 1 incorrect. cat (correct), dog (correct), cat (is dog) (incorrect)";
+        assert!(picture.alt().ends_with(alt), "{}", picture.alt());
+    }
+
+    #[test]
     fn rows_are_aligned_however_many_classes() {
         assert_eq!(three().rows(), "Labels:           0 1 1\nPredicted labels: 0 1 0");
         let wide = Predictions { labels: vec![5, 104], predicted: vec![12, 7], ..three() };
         assert_eq!(wide.rows(), "Labels:             5 104\nPredicted labels:  12   7");
-    }
-
-    /// Values of scipy's `binomtest(right, all).proportion_ci(method="wilson")`.
-    #[test]
-    fn wilson_is_the_score_interval() {
-        let cases = [
-            (9, 10, 0.595_850, 0.982_124),
-            (393, 400, 0.964_323, 0.991_498),
-            (0, 10, 0.0, 0.277_533),
-            (10, 10, 0.722_467, 1.0),
-        ];
-        for (right, all, low, high) in cases {
-            let got = wilson(right, all);
-            assert!((got.0 - low).abs() < 1e-6 && (got.1 - high).abs() < 1e-6, "{right}/{all}: {got:?}");
-        }
-        assert_eq!(wilson(0, 0), (0.0, 1.0));
-        assert_eq!(wilson(11, 10), wilson(10, 10), "never above 1");
     }
 
     #[test]

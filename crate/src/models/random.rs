@@ -1,9 +1,7 @@
 //! Random weights with the statistics of a trained network, for tests and benchmarks.
 
-use super::table::{self, FEATURES, Unit};
-use super::{BatchNorm, EPS};
+use super::{BatchNorm, imagenet};
 use crate::Result;
-use crate::models::imagenet;
 use candle_core::{Device, Tensor};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
@@ -25,41 +23,25 @@ impl Random {
         Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
     }
 
-    /// Kernel and batch norm of every convolution, in order.
-    pub(super) fn blocks(&mut self) -> Result<Vec<(Tensor, BatchNorm)>> {
-        let mut all = Vec::new();
-        // The mean square of what flows: 1 for preprocessed photos, 1 after a batch norm, half of it after ReLU6.
-        let mut flow = 1.;
-        for block in table::blocks() {
-            let mut inside = flow;
-            for unit in &block.units {
-                all.push(self.unit(unit, inside)?);
-                inside = if unit.activation.is_some() { 0.5 } else { 1. };
-            }
-            flow = if block.residual { flow + inside } else { inside };
-        }
-        Ok(all)
-    }
-
-    /// Kaiming's kernel, whose outputs have the mean square of its inputs, and a batch norm that expects just that.
-    fn unit(&mut self, unit: &Unit, flow: f32) -> Result<(Tensor, BatchNorm)> {
-        let shape = unit.shape();
+    /// Kaiming's kernel of `shape`, whose outputs have the mean square `flow` of its inputs, and a batch norm that
+    /// expects just that.
+    pub(super) fn unit(&mut self, shape: &[usize; 4], flow: f32, eps: f64) -> Result<(Tensor, BatchNorm)> {
         let fan_in: usize = shape.iter().skip(1).product();
-        let weight = self.around(&shape, 0., (3. / fan_in as f32).sqrt())?;
-        let channels = [unit.output];
+        let weight = self.around(shape, 0., (3. / fan_in as f32).sqrt())?;
+        let channels = [shape[0]];
         let batch_norm = BatchNorm {
             weight: self.around(&channels, 1., 0.25)?,
             bias: self.around(&channels, 0., 0.25)?,
             running_mean: self.around(&channels, 0., 0.25 * flow.sqrt())?,
             running_var: self.around(&channels, flow, 0.25 * flow)?,
-            eps: EPS,
+            eps,
         };
         Ok((weight, batch_norm))
     }
 
-    /// Weight and bias of a head for ImageNet's classes.
-    pub(super) fn classifier(&mut self) -> Result<(Tensor, Tensor)> {
-        let weight = self.around(&[imagenet::CLASSES, FEATURES], 0., (3. / FEATURES as f32).sqrt())?;
+    /// Weight and bias of a head from `features` to ImageNet's classes.
+    pub(super) fn classifier(&mut self, features: usize) -> Result<(Tensor, Tensor)> {
+        let weight = self.around(&[imagenet::CLASSES, features], 0., (3. / features as f32).sqrt())?;
         Ok((weight, self.around(&[imagenet::CLASSES], 0., 0.1)?))
     }
 }

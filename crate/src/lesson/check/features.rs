@@ -1,0 +1,122 @@
+//! TODO 4 and 5: features, and the same features frozen.
+
+use super::super::diagnosis::{Checked, mistake};
+use crate::Result;
+use crate::images::Batch;
+use crate::models::Backbone;
+use candle_core::{Tensor, Var};
+
+/// How far features may be from those that they should be, in parts of the largest.
+const NEAR: f32 = 2e-3;
+
+pub(super) fn features(network: &dyn Backbone, batch: &Batch, features: &Tensor) -> Checked {
+    let spec = network.spec();
+    let photos = batch.photos.dims().first().copied().unwrap_or(0);
+    let what = |more: String| format!("`features` has the shape {:?}; {more}", features.dims());
+    match features.dims() {
+        [rows, width] if (*rows, *width) == (photos, spec.features) => {}
+        [_, width] if *width == spec.classes => {
+            return mistake(
+                "logits-for-features",
+                what(format!("{} numbers a photo are ImageNet's logits, not features.", spec.classes)),
+                "logits are opinions about ImageNet's classes: flowers come to .88 on them, and to .90 on features.",
+                "ask the network for what it sees, before its own head names it.",
+            );
+        }
+        [_, channels, _, _] if *channels == spec.features => {
+            return mistake(
+                "feature-map",
+                what("that is a map of features, place by place, and not one list a photo.".to_owned()),
+                "the head is a dense layer: it takes one number a feature, the mean over all places.",
+                "take the network's features as a whole, not one layer's activations.",
+            );
+        }
+        [rows, width] if *width == spec.features => {
+            return mistake(
+                "one-photo",
+                what(format!("that is {rows} of the batch's {photos} photos.")),
+                "a network takes a whole batch at once: that is what batches are for.",
+                "give it all of `batch.photos`.",
+            );
+        }
+        _ => {
+            return mistake(
+                "other-shape",
+                what(format!("a batch of {photos} photos gives ({photos}, {}).", spec.features)),
+                "the head that comes behind takes one row of features a photo.",
+                "print the shape with `.dims()`, and look for the network's method that gives features.",
+            );
+        }
+    }
+    if spec.weights.contains("random") {
+        return mistake(
+            "untrained-network",
+            format!("`network` has random weights ({}).", spec.weights),
+            "transfer learning keeps what a network has learnt; this one has learnt nothing.",
+            "make the network with its pretrained weights.",
+        );
+    }
+    if photos == 0 || is_near(network, batch, features)? {
+        return Ok(());
+    }
+    mistake(
+        "other-features",
+        "`features` are not what `network` gives for `batch.photos`.",
+        "the head learns from what the network sees; these numbers are of other photos, or were changed since.",
+        "compute them from `batch.photos` as it is.",
+    )
+}
+
+pub(super) fn frozen(frozen: &dyn Backbone, batch: &Batch, features: &Tensor) -> Checked {
+    if gradient_flows(frozen, batch)? {
+        return mistake(
+            "not-frozen",
+            "`frozen` is not frozen: gradients still flow through it.",
+            "a new head's first gradients know nothing, and would spoil what the network has learnt.",
+            "networks of this crate have a method for it, named as the thing itself; it gives the frozen network.",
+        );
+    }
+    if is_near(frozen, batch, features)? {
+        return Ok(());
+    }
+    mistake(
+        "other-weights",
+        "`frozen` does not give the features that your network gave in TODO 4.",
+        "freezing keeps a network as it is: other features come from other weights.",
+        "freeze the very network of TODO 4.",
+    )
+}
+
+/// That training has left the frozen part as it was.
+pub(super) fn unchanged(frozen: &dyn Backbone, batch: &Batch, features: &Tensor) -> Checked {
+    if is_near(frozen, batch, features)? {
+        return Ok(());
+    }
+    mistake(
+        "frozen-part-changed",
+        "the frozen part of `model` no longer gives the features of TODO 4.",
+        "frozen has to mean both: parameters that stay, and batch norms that do not count the new photos.",
+        "make the model anew, from TODO 4 on, and train its head alone.",
+    )
+}
+
+/// Whether the network gives these features, looked at for the first photo and the last.
+fn is_near(network: &dyn Backbone, batch: &Batch, features: &Tensor) -> Result<bool> {
+    let rows = features.dims().first().copied().unwrap_or(0).min(batch.photos.dims().first().copied().unwrap_or(0));
+    for row in if rows > 1 { vec![0, rows - 1] } else { vec![0] } {
+        let want = network.features(&batch.photos.narrow(0, row, 1)?)?.flatten_all()?.to_vec1::<f32>()?;
+        let got = features.get(row)?.flatten_all()?.to_vec1::<f32>()?;
+        let most = want.iter().fold(f32::EPSILON, |most, value| most.max(value.abs()));
+        if got.len() != want.len() || !got.iter().zip(&want).all(|(got, want)| (got - want).abs() <= NEAR * most) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether a gradient finds its way from the features back to a photo.
+pub(super) fn gradient_flows(network: &dyn Backbone, batch: &Batch) -> Result<bool> {
+    let photo = Var::from_tensor(&batch.photos.narrow(0, 0, 1)?)?;
+    let gradients = network.features(photo.as_tensor())?.sum_all()?.backward()?;
+    Ok(gradients.get(&photo).is_some())
+}

@@ -1,0 +1,366 @@
+//! InceptionV3 (Szegedy et al. 2015, <https://arxiv.org/abs/1512.00567>), layers named as in torchvision.
+
+mod keras;
+mod table;
+
+use super::layers::Until;
+use super::names::no_such_layer;
+use super::pooling::{average_pool, max_pool};
+use super::random::Random;
+use super::{Activation, Backbone, BackboneSpec, BatchNorm, Convolution, LayerInfo};
+use crate::freeze::Normalise;
+use crate::images::Preprocess;
+use crate::weights::Weights;
+use crate::{Error, Result};
+use candle_core::{Device, Tensor};
+use std::collections::HashMap;
+pub(crate) use table::{Block, Step};
+use table::{FEATURES, Unit};
+
+/// Of every batch norm, in torchvision and in Keras.
+const EPS: f64 = 1e-3;
+/// The identity of the weights that [`InceptionV3::pretrained`] loads.
+const PRETRAINED: &str = "inception_v3.keras_in1k";
+/// Rows and columns of the smallest photo that leaves a pixel for the last layer.
+const LEAST_SIDE: usize = 75;
+
+/// A convolution with its name.
+#[derive(Clone, Debug)]
+pub(crate) struct Named {
+    /// `Mixed_5b.branch1x1`.
+    pub name: String,
+    /// With batch norm and ReLU.
+    pub convolution: Convolution,
+}
+
+/// InceptionV3 for photos of 299x299: 2048 features and, with a head, the 1000 classes of ImageNet.
+///
+/// In plain candle: differentiable, every layer within reach by its name: `Conv2d_1a_3x3`, `Mixed_5b`, a branch
+/// `Mixed_5b.branch1x1` and its parts `.conv` and `.bn`. For speed, freeze it.
+///
+/// Weights come from two families that differ at the edges: at a photo's edge torchvision's (and timm's) average pools
+/// count the zeros outside, Keras' do not; and Keras' batch norms have no scale. The model follows whatever weights it
+/// is given. Both take values from -1 to 1.
+///
+/// ```
+/// use candlewick::candle_core::{DType, Device, Tensor};
+/// use candlewick::models::{Backbone, InceptionV3};
+///
+/// let backbone = InceptionV3::random(42)?; // `InceptionV3::pretrained()?` for the trained weights
+/// let photos = Tensor::zeros((1, 3, 75, 75), DType::F32, &Device::Cpu)?;
+/// assert_eq!(backbone.layer(&photos, "Mixed_5b.branch1x1")?.dims(), [1, 64, 7, 7]);
+///
+/// // Layers can be looked at in photos of any size from 75x75 on; features are those of the size it has learnt from.
+/// let small = backbone.features(&photos).unwrap_err().to_string();
+/// assert!(small.contains("(N, 3, 299, 299)"), "{small}");
+/// # Ok::<(), candlewick::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct InceptionV3 {
+    pub(crate) spec: BackboneSpec,
+    /// `Conv2d_1a_3x3` to `Mixed_7c`.
+    pub(crate) blocks: Vec<Block<Named>>,
+    /// Whether average pools count zeros beyond the edge.
+    pub(crate) counts_padding: bool,
+    /// `fc`: weight `(classes, 2048)` and bias `(classes,)`.
+    pub(crate) classifier: Option<(Tensor, Tensor)>,
+}
+
+/// Where a named layer is found.
+struct Place {
+    name: String,
+    /// Its index among the blocks.
+    block: usize,
+    /// For a convolution in a block: which of its branches, which step, which side of a split, and how far.
+    part: Option<(usize, usize, usize, Until)>,
+}
+
+impl InceptionV3 {
+    /// The ImageNet weights of Keras, fetched once and kept in the cache (see [`weights::fetch`](crate::weights::fetch)).
+    ///
+    /// They have no head: `features` and `layer` work, `logits` says so.
+    ///
+    /// # Errors
+    /// Where they can be had from no source.
+    pub fn pretrained() -> Result<Self> {
+        Self::load(PRETRAINED)
+    }
+
+    /// Weights by identity (`inception_v3.keras_in1k`, `timm/inception_v3.tv_in1k`) or from a file: safetensors or
+    /// either of PyTorch's formats with torchvision's names (`inception_v3_google-0cc3c7bd.pth`), or Keras' HDF5.
+    ///
+    /// # Errors
+    /// As for [`Weights::open`] and [`from_weights`](Self::from_weights).
+    pub fn load(identity: &str) -> Result<Self> {
+        Self::from_weights(&Weights::open(identity)?)
+    }
+
+    /// A network from named tensors. The head, `fc`, may be missing or have another number of classes; an auxiliary head
+    /// (`AuxLogits`) is left out, and so are layers of other kinds in a Keras model.
+    ///
+    /// Weights under Keras' names, and those whose batch norms have no scale, are Keras'.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] with the names of tensors that are missing, superfluous or of another shape.
+    pub fn from_weights(weights: &Weights) -> Result<Self> {
+        let torch = weights.get("Conv2d_1a_3x3.conv.weight").is_some();
+        let weights = if torch { weights.without("AuxLogits.") } else { keras::renamed(weights)? };
+        let scaled = weights.get("Conv2d_1a_3x3.bn.weight").is_some();
+        let mut wanted: Vec<_> =
+            table::blocks().iter().flat_map(Block::units).flat_map(|unit| unit.tensors(scaled)).collect();
+        let classes = weights.get("fc.weight").and_then(|weight| weight.dims().first().copied());
+        if let Some(classes) = classes {
+            wanted.push(("fc.weight".into(), vec![classes, FEATURES]));
+            wanted.push(("fc.bias".into(), vec![classes]));
+        }
+        weights.expect(&wanted)?;
+        let classifier = match classes {
+            Some(_) => Some((weights.f32("fc.weight")?, weights.f32("fc.bias")?)),
+            None => None,
+        };
+        Self::assemble(weights.identity(), torch && scaled, classifier, |unit| {
+            let norm = |part: &str| weights.f32(&format!("{}.bn.{part}", unit.name));
+            let bias = norm("bias")?;
+            let batch_norm = BatchNorm {
+                weight: if scaled { norm("weight")? } else { bias.ones_like()? },
+                bias,
+                running_mean: norm("running_mean")?,
+                running_var: norm("running_var")?,
+                eps: EPS,
+            };
+            Ok((weights.f32(&format!("{}.conv.weight", unit.name))?, batch_norm))
+        })
+    }
+
+    /// A network of the same shape with random weights, the same for the same seed on every machine, and torchvision's
+    /// conventions.
+    ///
+    /// It has learnt nothing. Its activations keep the size that those of a trained network have, so that tests and
+    /// benchmarks without a weights file are about the same numbers.
+    ///
+    /// # Errors
+    /// None that is known; candle may fail to allocate.
+    pub fn random(seed: u64) -> Result<Self> {
+        let mut random = Random::new(seed);
+        let classifier = random.classifier(FEATURES)?;
+        // The mean square of what flows: 1/3 in photos between -1 and 1, half of a batch norm's 1 after ReLU.
+        let mut flow = 1. / 3.;
+        Self::assemble(&format!("random, seed {seed}"), true, Some(classifier), |unit| {
+            let made = random.unit(&unit.shape(), flow, EPS);
+            flow = 0.5;
+            made
+        })
+    }
+
+    /// Makes the network from its kernels and batch norms, asked for in order.
+    fn assemble(
+        identity: &str,
+        counts_padding: bool,
+        classifier: Option<(Tensor, Tensor)>,
+        mut tensors: impl FnMut(&Unit) -> Result<(Tensor, BatchNorm)>,
+    ) -> Result<Self> {
+        let mut named = |unit: &Unit| -> Result<Named> {
+            let (weight, batch_norm) = tensors(unit)?;
+            let convolution = Convolution {
+                weight,
+                bias: None,
+                batch_norm: Some(batch_norm),
+                stride: unit.stride,
+                padding: unit.padding,
+                groups: 1,
+                activation: Activation::Relu,
+            };
+            Ok(Named { name: unit.name.clone(), convolution })
+        };
+        let blocks = table::blocks().iter().map(|block| block.map(&mut named)).collect::<Result<_>>()?;
+        let classes = match &classifier {
+            Some((weight, _)) => weight.dim(0)?,
+            None => 0,
+        };
+        let spec = BackboneSpec {
+            name: "inception_v3",
+            preprocess: Preprocess::INCEPTION,
+            features: FEATURES,
+            classes,
+            last_convolution: "Mixed_7c",
+            weights: identity.to_owned(),
+        };
+        Ok(Self { spec, blocks, counts_padding, classifier })
+    }
+
+    /// The same network with every batch norm folded into its convolution.
+    ///
+    /// # Errors
+    /// Where the tensors' shapes do not fit each other.
+    pub fn folded(&self) -> Result<Self> {
+        let folded = |named: &Named| {
+            Ok::<_, Error>(Named { name: named.name.clone(), convolution: named.convolution.folded()? })
+        };
+        let blocks = self.blocks.iter().map(|block| block.map(folded)).collect::<Result<_>>()?;
+        Ok(Self { blocks, ..self.clone() })
+    }
+
+    /// The device its weights are on.
+    pub fn device(&self) -> &Device {
+        let first = self.blocks.first().and_then(|block| block.units().next());
+        first.map_or(&Device::Cpu, |named| named.convolution.weight.device())
+    }
+
+    /// Every name that [`layer`](Backbone::layer) knows: whole layers, branches and their parts, in order.
+    pub fn layer_names(&self) -> Vec<String> {
+        self.places().into_iter().map(|place| place.name).collect()
+    }
+
+    fn places(&self) -> Vec<Place> {
+        let mut places = Vec::new();
+        for (index, block) in self.blocks.iter().enumerate() {
+            for (branch, steps) in block.branches.iter().enumerate() {
+                for (step, side, named) in convolutions(steps) {
+                    let mut add = |name, until| {
+                        places.push(Place { name, block: index, part: Some((branch, step, side, until)) });
+                    };
+                    // Once folded, there is no bare convolution to look at.
+                    if named.convolution.batch_norm.is_some() {
+                        add(format!("{}.conv", named.name), Until::Kernel);
+                    }
+                    add(format!("{}.bn", named.name), Until::Norm);
+                    if named.name != block.name {
+                        add(named.name.clone(), Until::Activation);
+                    }
+                }
+            }
+            places.push(Place { name: block.name.clone(), block: index, part: None });
+        }
+        places
+    }
+
+    /// The activations after the first `count` blocks.
+    fn run(&self, photos: &Tensor, count: usize) -> Result<Tensor> {
+        match photos.dims() {
+            &[n, 3, h, w] if n > 0 && h >= LEAST_SIDE && w >= LEAST_SIDE => {}
+            dims => {
+                return Err(Error::shape("InceptionV3", format!("(N, 3, H, W), H and W at least {LEAST_SIDE}"), dims));
+            }
+        }
+        self.blocks.iter().take(count).try_fold(photos.clone(), |x, block| self.block(block, &x, &BatchNorm::stored))
+    }
+
+    fn block(&self, block: &Block<Named>, x: &Tensor, normalise: &Normalise<'_>) -> Result<Tensor> {
+        let mut outputs = Vec::with_capacity(block.branches.len());
+        for steps in &block.branches {
+            outputs.push(self.steps(steps, x.clone(), normalise)?);
+        }
+        Ok(Tensor::cat(&outputs, 1)?)
+    }
+
+    fn steps(&self, steps: &[Step<Named>], x: Tensor, normalise: &Normalise<'_>) -> Result<Tensor> {
+        let forward = |named: &Named, x: &Tensor| named.convolution.forward_with(x, Until::Activation, normalise);
+        steps.iter().try_fold(x, |x, step| match step {
+            Step::Convolution(named) => forward(named, &x),
+            Step::MaxPool => max_pool(&x),
+            Step::AveragePool => average_pool(&x, self.counts_padding),
+            Step::Split([left, right]) => Ok(Tensor::cat(&[forward(left, &x)?, forward(right, &x)?], 1)?),
+        })
+    }
+
+    /// From what goes into a layer, one of [`layers`](Backbone::layers), to features.
+    pub(crate) fn run_from(&self, x: &Tensor, layer: &str, normalise: &Normalise<'_>) -> Result<Tensor> {
+        let Some(first) = self.blocks.iter().position(|block| block.name == layer) else {
+            let names: Vec<_> = self.blocks.iter().map(|block| block.name.clone()).collect();
+            return Err(no_such_layer("InceptionV3", layer, &names));
+        };
+        let last = self.blocks.iter().skip(first);
+        let x = last.into_iter().try_fold(x.clone(), |x, block| self.block(block, &x, normalise))?;
+        Ok(x.mean((2, 3))?)
+    }
+
+    /// All that its features depend on, under torchvision's names. Those of Keras' conventions have no scales, which is
+    /// how [`from_weights`](Self::from_weights) tells them.
+    pub(crate) fn named_tensors(&self) -> Result<HashMap<String, Tensor>> {
+        let mut tensors = HashMap::new();
+        for Named { name, convolution } in self.blocks.iter().flat_map(Block::units) {
+            let Some(norm) = &convolution.batch_norm else {
+                return Err(Error::Setting {
+                    setting: "batch norm",
+                    got: "folded".into(),
+                    want: "its tensors are no more: take them of the network before it was folded".into(),
+                });
+            };
+            tensors.insert(format!("{name}.conv.weight"), convolution.weight.clone());
+            let scale = self.counts_padding.then_some(("weight", &norm.weight));
+            let others =
+                [("bias", &norm.bias), ("running_mean", &norm.running_mean), ("running_var", &norm.running_var)];
+            let parts = scale.into_iter().chain(others);
+            tensors.extend(parts.map(|(part, tensor)| (format!("{name}.bn.{part}"), tensor.clone())));
+        }
+        Ok(tensors)
+    }
+
+    /// [`Error::Shape`] for photos of another size than it has learnt from.
+    fn check(&self, photos: &Tensor) -> Result<()> {
+        let side = self.spec.preprocess.side;
+        match photos.dims() {
+            &[n, 3, h, w] if n > 0 && (h, w) == (side, side) => Ok(()),
+            dims => Err(Error::shape(
+                "InceptionV3",
+                format!("(N, 3, {side}, {side}), as `batches(32, &network.spec().preprocess)` makes them"),
+                dims,
+            )),
+        }
+    }
+}
+
+/// The convolutions of a branch: which step, which side of a split, and what.
+fn convolutions(steps: &[Step<Named>]) -> impl Iterator<Item = (usize, usize, &Named)> {
+    steps.iter().enumerate().flat_map(|(index, step)| {
+        let named: &[Named] = match step {
+            Step::Convolution(named) => std::slice::from_ref(named),
+            Step::Split(both) => both,
+            Step::MaxPool | Step::AveragePool => &[],
+        };
+        named.iter().enumerate().map(move |(side, named)| (index, side, named))
+    })
+}
+
+impl Backbone for InceptionV3 {
+    fn spec(&self) -> &BackboneSpec {
+        &self.spec
+    }
+
+    fn features(&self, photos: &Tensor) -> Result<Tensor> {
+        self.check(photos)?;
+        Ok(self.run(photos, self.blocks.len())?.mean((2, 3))?)
+    }
+
+    fn logits(&self, photos: &Tensor) -> Result<Tensor> {
+        let Some((weight, bias)) = &self.classifier else {
+            let why =
+                "these weights have no head (fc): use `features`, or weights with one, as timm/inception_v3.tv_in1k";
+            return Err(Error::Weights { file: self.spec.weights.clone(), why: why.into() });
+        };
+        Ok(self.features(photos)?.matmul(&weight.t()?)?.broadcast_add(bias)?)
+    }
+
+    /// Whole layers, `Conv2d_1a_3x3` to `Mixed_7c` with the pools `maxpool1` and `maxpool2`; the convolutions of a
+    /// branch, `Mixed_5b.branch5x5_2`; and the parts of a convolution, `.conv` and `.bn`. Photos may have any size from
+    /// 75x75 on.
+    fn layer(&self, photos: &Tensor, name: &str) -> Result<Tensor> {
+        let Some(Place { block, part, .. }) = self.places().into_iter().find(|place| place.name == name) else {
+            return Err(no_such_layer("InceptionV3", name, &self.layer_names()));
+        };
+        let Some((branch, step, side, until)) = part else { return self.run(photos, block + 1) };
+        let x = self.run(photos, block)?;
+        let steps = self.blocks.get(block).and_then(|block| block.branches.get(branch)).map(Vec::as_slice);
+        let steps = steps.unwrap_or_default();
+        let x = self.steps(steps.get(..step).unwrap_or_default(), x, &BatchNorm::stored)?;
+        let found = convolutions(steps).find(|&(index, which, _)| (index, which) == (step, side));
+        match found {
+            Some((_, _, named)) => named.convolution.forward_until(&x, until),
+            None => Ok(x),
+        }
+    }
+
+    fn layers(&self) -> Vec<LayerInfo> {
+        table::layers(self.spec.preprocess.side)
+    }
+}
