@@ -39,6 +39,6 @@ pub mod prelude {
     pub use crate::images::{Batch, Pixels, Preprocess};
     pub use crate::models::{Backbone, MobileNetV2, imagenet};
     pub use crate::notebook::Picture;
-    pub use crate::train::{Classifier, FitOptions, History, TransferModel};
+    pub use crate::train::{BatchNorm, Classifier, FineTuning, FitOptions, History, TransferModel};
     pub use crate::{Error, Result};
 }

@@ -9,6 +9,7 @@ pub mod imagenet;
 
 pub use layers::{BatchNorm, Convolution, LayerInfo};
 pub use mobilenet_v2::{InvertedResidual, MobileNetV2};
+pub(crate) use names::no_such_layer;
 
 use crate::Result;
 use crate::images::Preprocess;
