@@ -41,6 +41,6 @@ pub mod prelude {
     pub use crate::lesson::{check, hint, progress, solution};
     pub use crate::models::{Backbone, InceptionV3, MobileNetV2, imagenet};
     pub use crate::notebook::Picture;
-    pub use crate::train::{Classifier, Comparison, FitOptions, History, TransferModel};
+    pub use crate::train::{BatchNorm, Classifier, Comparison, FineTuning, FitOptions, History, TransferModel};
     pub use crate::{Error, Result};
 }

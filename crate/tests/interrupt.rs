@@ -1,19 +1,61 @@
 //! Interrupted work keeps what it has reached. A test binary of its own, because asking to stop stops the whole process.
 #![allow(clippy::unwrap_used)]
 
+use candlewick::freeze::{Normalise, Unfreeze};
 use candlewick::models::LayerInfo;
 use candlewick::notebook;
 use candlewick::prelude::*;
 use candlewick::train::FeatureTable;
+use candlewick::weights::Weights;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// Stands in for a network: the features are the mean colour. Asks to stop when it has seen `stop_at` photos.
+/// Stands in for a network: the features are the mean colour, times a weight. Asks to stop when it has seen `stop_at`
+/// photos, or batches while its weight learns.
 struct MeanColour {
     spec: candlewick::models::BackboneSpec,
     seen: Arc<AtomicUsize>,
     stop_at: usize,
+    weight: Tensor,
+}
+
+impl MeanColour {
+    fn see(&self) {
+        if self.seen.fetch_add(1, Ordering::SeqCst) + 1 == self.stop_at {
+            notebook::interrupt();
+        }
+    }
+
+    fn of(&self, weights: &Weights) -> Self {
+        let spec = candlewick::models::BackboneSpec { weights: weights.identity().to_owned(), ..self.spec.clone() };
+        let weight = weights.get("last.weight").unwrap().clone();
+        Self { spec, seen: Arc::clone(&self.seen), stop_at: self.stop_at, weight }
+    }
+}
+
+impl Unfreeze for MeanColour {
+    fn tensors(&self) -> Result<HashMap<String, Tensor>> {
+        Ok(HashMap::from([("last.weight".to_owned(), self.weight.clone())]))
+    }
+
+    fn rebuilt(&self, weights: &Weights) -> Result<Box<dyn Unfreeze>> {
+        Ok(Box::new(self.of(weights)))
+    }
+
+    fn resume(&self, x: &Tensor, _: &str, _: &Normalise<'_>) -> Result<Tensor> {
+        self.see();
+        Ok(x.mean((2, 3))?.broadcast_mul(&self.weight)?)
+    }
+
+    fn with_weights(&self, weights: &Weights) -> Result<Self> {
+        Ok(self.of(weights))
+    }
+
+    fn frozen(self) -> Result<Frozen<Self>> {
+        Frozen::plain(self)
+    }
 }
 
 impl Backbone for MeanColour {
@@ -22,10 +64,8 @@ impl Backbone for MeanColour {
     }
 
     fn features(&self, photos: &Tensor) -> Result<Tensor> {
-        if self.seen.fetch_add(1, Ordering::SeqCst) + 1 == self.stop_at {
-            notebook::interrupt();
-        }
-        Ok(photos.mean((2, 3))?)
+        self.see();
+        Ok(photos.mean((2, 3))?.broadcast_mul(&self.weight)?)
     }
 
     fn logits(&self, _: &Tensor) -> Result<Tensor> {
@@ -37,7 +77,8 @@ impl Backbone for MeanColour {
     }
 
     fn layers(&self) -> Vec<LayerInfo> {
-        Vec::new()
+        let (name, kind, output) = ("last".to_owned(), "weight", (3, 1, 1));
+        vec![LayerInfo { name, kind, output, parameters: 3, statistics: 0 }]
     }
 }
 
@@ -51,7 +92,8 @@ fn model_that_stops(stop_at: usize, folder: &std::path::Path) -> (TransferModel<
         last_convolution: "last",
         weights: "none".to_owned(),
     };
-    let frozen = Frozen::plain(MeanColour { spec, seen: Arc::clone(&seen), stop_at }).unwrap();
+    let weight = Tensor::ones(3, DType::F32, &Device::Cpu).unwrap();
+    let frozen = Frozen::plain(MeanColour { spec, seen: Arc::clone(&seen), stop_at, weight }).unwrap();
     let model = TransferModel::new(frozen, &["red", "blue"].map(str::to_owned)).unwrap();
     (model.keep_features_in(Some(folder.to_path_buf())), seen)
 }
@@ -111,5 +153,32 @@ fn interrupted_work_keeps_what_it_has_reached() {
     let history = model.fit_features(&training, &validation, FitOptions::default()).unwrap();
     assert!(history.epochs.is_empty() && history.interrupted && history.plot().is_err());
     assert_eq!(model.head().weight().to_vec2::<f32>().unwrap(), before);
+    notebook::resume();
+
+    fine_tuning_keeps_what_it_has_reached(folder.path());
+}
+
+/// Called by the only test here: asking to stop stops whatever runs at the same time.
+fn fine_tuning_keeps_what_it_has_reached(folder: &std::path::Path) {
+    let (training, validation) = photos(400).split(0.75, 1).unwrap();
+    let weight = |model: &TransferModel<MeanColour>| model.frozen().backbone().weight.to_vec1::<f32>().unwrap();
+    let options = FineTuning { learning_rate: 0.01, ..FineTuning::default() };
+
+    // Before it begins: an error, and the model as it was.
+    let (mut model, seen) = model_that_stops(405, folder);
+    model.fit(&training, &validation, FitOptions::default()).unwrap();
+    let (identity, before) = (model.frozen().identity(), seen.load(Ordering::SeqCst));
+    notebook::interrupt();
+    let stopped = model.fine_tune("last", &training, &validation, options.clone());
+    assert!(matches!(stopped, Err(Error::Interrupted)), "{stopped:?}");
+    assert_eq!((model.frozen().identity(), weight(&model)), (identity.clone(), vec![1.0; 3]));
+    notebook::resume();
+
+    // Between two batches of the first epoch: no epoch, but what was learnt until then.
+    seen.store(400, Ordering::SeqCst);
+    let history = model.fine_tune("last", &training, &validation, options).unwrap();
+    assert!(history.interrupted && history.epochs.is_empty() && before <= 400);
+    assert_eq!(seen.load(Ordering::SeqCst), 405, "five batches, and then no more");
+    assert!(weight(&model) != vec![1.0; 3] && model.frozen().identity() != identity);
     notebook::resume();
 }

@@ -11,6 +11,7 @@ use crate::notebook::Progress;
 use crate::{Error, Result};
 use candle_core::{DType, Device, Storage, Tensor};
 use rayon::prelude::*;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -81,20 +82,82 @@ impl Engine {
         Ok(Tensor::from_vec(rows, (photos, features), &Device::Cpu)?)
     }
 
-    /// The features of one photo into `out`, whose length is right.
-    fn row(&self, photo: &Pixels, out: &mut [f32]) -> Result<()> {
+    /// What goes into the layer number `layer` of [`Backbone::layers`] for each of some photos, `(photos, C·H·W)`, on the
+    /// CPU: what the layer before makes, or for the first one the photos themselves.
+    pub(crate) fn inputs_of_all(
+        &self,
+        layer: usize,
+        photos: usize,
+        photo: &(dyn Fn(usize) -> Result<Pixels> + Sync),
+        progress: &Progress,
+    ) -> Result<Tensor> {
+        let size = self.input_shape(layer).map_or(0, |(channels, height, width)| channels * height * width);
+        let mut rows = vec![0.0; photos * size];
+        rows.par_chunks_mut(size.max(1)).with_max_len(1).enumerate().try_for_each(|(i, row)| {
+            self.input_row(layer, &photo(i)?, row)?;
+            progress.advance(1);
+            Ok::<_, Error>(())
+        })?;
+        Ok(Tensor::from_vec(rows, (photos, size), &Device::Cpu)?)
+    }
+
+    /// The names of the backbone's layers, in order.
+    pub(crate) fn layer_names(&self) -> Vec<String> {
+        self.backbone.layers().into_iter().map(|layer| layer.name).collect()
+    }
+
+    /// The shape `(C, H, W)` of what goes into the layer number `layer`.
+    pub(crate) fn input_shape(&self, layer: usize) -> Option<(usize, usize, usize)> {
+        let side = self.backbone.spec().preprocess.side;
+        match layer.checked_sub(1) {
+            None => Some((3, side, side)),
+            Some(before) => self.backbone.layers().get(before).map(|layer| layer.output),
+        }
+    }
+
+    fn input_row(&self, layer: usize, photo: &Pixels, out: &mut [f32]) -> Result<()> {
         let preprocess = &self.backbone.spec().preprocess;
-        let resized;
-        let photo = if (photo.height, photo.width) == (preprocess.side, preprocess.side) {
-            photo
-        } else {
-            resized = photo.resized(preprocess.side, preprocess.side)?;
-            &resized
+        let photo = self.fitted(photo)?;
+        let shape = self.input_shape(layer).unwrap_or_default();
+        // A plan's blocks are the layers behind the stem.
+        if let (Some(plan), Some(block)) = (&self.plan, layer.checked_sub(2)) {
+            let photo = Photo::Rgb(&photo.rgb, preprocess);
+            if plan.run_to_block(photo, block, shape, out) {
+                return Ok(());
+            }
+        }
+        let photo = photo.to_tensor(preprocess)?;
+        let layers = self.backbone.layers();
+        let made = match layer.checked_sub(1).and_then(|before| layers.get(before)) {
+            None => photo,
+            Some(before) => self.backbone.layer(&photo, &before.name)?,
         };
-        let want = preprocess.side * preprocess.side * 3;
+        let made = made.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
+        if made.len() != out.len() {
+            return Err(Error::shape("a layer's input", format!("({},)", out.len()), &[made.len()]));
+        }
+        out.copy_from_slice(&made);
+        Ok(())
+    }
+
+    /// A photo at the size that the backbone takes.
+    fn fitted<'a>(&self, photo: &'a Pixels) -> Result<Cow<'a, Pixels>> {
+        let side = self.backbone.spec().preprocess.side;
+        let photo = match (photo.height, photo.width) == (side, side) {
+            true => Cow::Borrowed(photo),
+            false => Cow::Owned(photo.resized(side, side)?),
+        };
+        let want = side * side * 3;
         if photo.rgb.len() != want {
             return Err(Error::shape("a photo", format!("({want},) bytes"), &[photo.rgb.len()]));
         }
+        Ok(photo)
+    }
+
+    /// The features of one photo into `out`, whose length is right.
+    fn row(&self, photo: &Pixels, out: &mut [f32]) -> Result<()> {
+        let preprocess = &self.backbone.spec().preprocess;
+        let photo = self.fitted(photo)?;
         match &self.plan {
             Some(plan) => {
                 plan.run(Photo::Rgb(&photo.rgb, preprocess), out, &mut |_| ());

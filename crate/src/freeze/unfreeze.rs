@@ -32,19 +32,19 @@ pub trait Unfreeze: Backbone {
     /// [`Error::Layer`] where there is no such layer, and [`Error::Shape`] for what does not fit it.
     fn resume(&self, x: &Tensor, layer: &str, normalise: &Normalise<'_>) -> Result<Tensor>;
 
+    /// The same architecture with these weights, as a type of its own.
+    ///
+    /// # Errors
+    /// As for [`rebuilt`](Self::rebuilt).
+    fn with_weights(&self, weights: &Weights) -> Result<Self>
+    where
+        Self: Sized;
+
     /// Freezes it, by a compiled plan where there is one for the architecture.
     ///
     /// # Errors
     /// As for [`Frozen::plain`].
     fn frozen(self) -> Result<Frozen<Self>>
-    where
-        Self: Sized;
-
-    /// The same architecture with these weights, as a type of its own.
-    ///
-    /// # Errors
-    /// As for [`rebuilt`](Self::rebuilt).
-    fn of_weights(weights: &Weights) -> Result<Self>
     where
         Self: Sized;
 }
@@ -62,12 +62,12 @@ impl Unfreeze for MobileNetV2 {
         self.run_from(x, layer, normalise)
     }
 
-    fn frozen(self) -> Result<Frozen<Self>> {
-        self.freeze()
+    fn with_weights(&self, weights: &Weights) -> Result<Self> {
+        Self::from_weights(weights)
     }
 
-    fn of_weights(weights: &Weights) -> Result<Self> {
-        Self::from_weights(weights)
+    fn frozen(self) -> Result<Frozen<Self>> {
+        self.freeze()
     }
 }
 
@@ -88,7 +88,7 @@ impl Unfreeze for InceptionV3 {
         self.freeze()
     }
 
-    fn of_weights(weights: &Weights) -> Result<Self> {
+    fn with_weights(&self, weights: &Weights) -> Result<Self> {
         Self::from_weights(weights)
     }
 }

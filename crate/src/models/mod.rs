@@ -14,6 +14,7 @@ pub use inception_v3::InceptionV3;
 pub(crate) use inception_v3::{Block, Named, Step};
 pub use layers::{Activation, BatchNorm, Convolution, LayerInfo};
 pub use mobilenet_v2::{InvertedResidual, MobileNetV2};
+pub(crate) use names::no_such_layer;
 
 use crate::Result;
 use crate::images::Preprocess;

@@ -74,6 +74,10 @@ fn same_classes(which: &str, theirs: &[String], ours: &[String]) -> Result<()> {
     )))
 }
 
+/// What is said of fine-tuning before the head has learnt anything.
+pub(super) const UNTRAINED_HEAD: &str = "Warning: the head has not been trained yet, so its first gradients know nothing and change a backbone that was good: \
+     `fit` first, then `fine_tune`.";
+
 /// A head with a softmax whose outputs the loss is to take for logits, as Keras warns of it.
 pub(super) fn softmax_twice(head: &Head, options: &FitOptions) -> Option<String> {
     (head.has_softmax() && options.from_logits).then(|| {

@@ -2,7 +2,6 @@
 
 use super::store::{FeatureStore, Fingerprint, Row};
 use crate::data::{Photo, Skipped};
-use crate::freeze::Engine;
 use crate::images::Pixels;
 use crate::notebook::{self, Progress};
 use crate::{Error, Result};
@@ -114,6 +113,17 @@ pub(super) struct Part<'a> {
     pub classes: &'a [String],
 }
 
+/// What is computed of each photo, and by what.
+pub(super) struct Source<'a> {
+    /// "features".
+    pub what: &'a str,
+    /// The rows of the photos that the second argument reads for `0..n`, as [`Frozen::features_of_all`](crate::freeze::Frozen::features_of_all).
+    pub rows: &'a Rows<'a>,
+}
+
+/// See [`Source::rows`].
+pub(super) type Rows<'a> = dyn Fn(usize, &(dyn Fn(usize) -> Result<Pixels> + Sync), &Progress) -> Result<Tensor> + 'a;
+
 /// Photos computed between two looks at what should be saved: long enough to keep all cores busy.
 const CHUNK: usize = 256;
 /// Features that took longer than this are saved at once, in case the process is killed.
@@ -127,7 +137,7 @@ pub(super) type Broken = HashMap<Fingerprint, String>;
 /// Photos that cannot be decoded are told and left out. Where the pass is interrupted or fails otherwise, what was
 /// computed until then is kept.
 pub(super) fn tables(
-    frozen: &Engine,
+    source: &Source<'_>,
     store: &mut FeatureStore,
     broken: &mut Broken,
     parts: &[Part<'_>],
@@ -142,7 +152,7 @@ pub(super) fn tables(
         .collect();
     if !missing.is_empty() {
         let began = Instant::now();
-        let computed = compute(frozen, store, broken, &missing);
+        let computed = compute(source, store, broken, &missing);
         say(store.write());
         let skipped: Vec<Skipped> = (photos.iter().zip(&fingerprints))
             .filter(|(_, fingerprint)| wanted.contains(*fingerprint))
@@ -152,7 +162,8 @@ pub(super) fn tables(
         let (new, seconds) = (computed?, began.elapsed().as_secs_f64());
         let all = fingerprints.iter().filter(|fingerprint| !broken.contains_key(*fingerprint)).count();
         println!(
-            "Features of {all} photos: {} kept from before, {new} computed in {seconds:.1} s ({:.0} a second).",
+            "{} of {all} photos: {} kept from before, {new} computed in {seconds:.1} s ({:.0} a second).",
+            capitalised(source.what),
             all - new,
             new as f64 / seconds.max(1e-9)
         );
@@ -212,12 +223,12 @@ fn table(part: &Part<'_>, fingerprints: &[Fingerprint], store: &FeatureStore, br
 
 /// Runs the frozen part over the photos that have no features yet, and says of how many there are features now.
 fn compute(
-    frozen: &Engine,
+    source: &Source<'_>,
     store: &mut FeatureStore,
     broken: &mut Broken,
     missing: &[(&Photo, Fingerprint)],
 ) -> Result<usize> {
-    let progress = Progress::new("Computing features", Some(missing.len() as u64), "photos");
+    let progress = Progress::new(format!("Computing {}", source.what), Some(missing.len() as u64), "photos");
     let (mut saved, mut new) = (Instant::now(), 0);
     for chunk in missing.chunks(CHUNK) {
         let found = Mutex::new(Broken::new());
@@ -237,7 +248,7 @@ fn compute(
                 pixels => pixels,
             }
         };
-        let features = frozen.features_of_all(chunk.len(), &read, &progress);
+        let features = (source.rows)(chunk.len(), &read, &progress);
         broken.extend(found.into_inner().unwrap_or_else(PoisonError::into_inner));
         let features = features?.to_device(&Device::Cpu)?;
         let rows = features.to_vec2::<f32>()?;
@@ -250,8 +261,8 @@ fn compute(
             }
             if row.iter().any(|value| !value.is_finite()) {
                 return Err(Error::Data(format!(
-                    "the backbone's features of {} are not all numbers: are the weights damaged?",
-                    photo.name
+                    "the backbone's {} of {} are not all numbers: are the weights damaged?",
+                    source.what, photo.name
                 )));
             }
             store.add(*fingerprint, Row::from(row));
@@ -263,6 +274,12 @@ fn compute(
         }
     }
     Ok(new)
+}
+
+/// The words with a capital at their beginning.
+fn capitalised(words: &str) -> String {
+    let mut letters = words.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
 fn say(note: Option<String>) {

@@ -136,9 +136,9 @@ pub(super) fn train(
 }
 
 /// Accuracy and mean loss over some photos.
-struct Score {
-    accuracy: f64,
-    loss: f64,
+pub(super) struct Score {
+    pub accuracy: f64,
+    pub loss: f64,
 }
 
 enum Pass {

@@ -2,7 +2,8 @@
 //!
 //! Not generic, so that it is compiled once, here, and not again in every notebook cell that uses it.
 
-use super::features::{Broken, Part, tables};
+use super::features::{Broken, Part, Rows, Source, tables};
+use super::fine_tune::{self, FineTuning, Tuned};
 use super::store::FeatureStore;
 use super::{FeatureTable, FitOptions, Head, History, LearningRates, checks, fit, learning_rates, live, saved};
 use crate::data::{Dataset, Photo, photos_below};
@@ -25,6 +26,8 @@ pub(super) struct Learner {
     /// Whether the head has met `fit`: the first one draws its weights from its own seed.
     trained: bool,
     pub classes: Vec<String>,
+    /// Where features are kept between sessions.
+    folder: Option<PathBuf>,
     store: Mutex<FeatureStore>,
     broken: Mutex<Broken>,
 }
@@ -38,16 +41,48 @@ impl Learner {
 
     /// With a head that has been trained.
     pub fn with_head(frozen: Arc<Engine>, head: Head, classes: &[String]) -> Result<Self> {
-        let spec = frozen.spec();
         // Without a cache folder features are kept in memory only.
         let folder = fetch::cache_folder().ok().map(|folder| folder.join("features"));
-        let store = Mutex::new(FeatureStore::new(folder, spec.name, &frozen.identity(), spec.features));
-        Ok(Self { frozen, head, trained: true, classes: classes.to_vec(), store, broken: Mutex::default() })
+        let store = Mutex::new(store_of(&frozen, folder.clone()));
+        Ok(Self { frozen, head, trained: true, classes: classes.to_vec(), folder, store, broken: Mutex::default() })
     }
 
     pub fn keep_features_in(&mut self, folder: Option<PathBuf>) {
-        let spec = self.frozen.spec();
-        self.store = Mutex::new(FeatureStore::new(folder, spec.name, &self.frozen.identity(), spec.features));
+        self.store = Mutex::new(store_of(&self.frozen, folder.clone()));
+        self.folder = folder;
+    }
+
+    /// Goes on with another frozen part, of the same architecture: its features are others.
+    pub fn refrozen(&mut self, frozen: Arc<Engine>) {
+        self.store = Mutex::new(store_of(&frozen, self.folder.clone()));
+        self.frozen = frozen;
+    }
+
+    pub fn fine_tune(
+        &mut self,
+        backbone: &dyn Unfreeze,
+        layer: &str,
+        (training, validation): (&Dataset, &Dataset),
+        options: &FineTuning,
+    ) -> Result<Tuned> {
+        options.check()?;
+        checks::dataset("training", training, &self.classes)?;
+        checks::dataset("validation", validation, &self.classes)?;
+        checks::enough(training)?;
+        if !self.trained {
+            println!("{}", checks::UNTRAINED_HEAD);
+        }
+        let parts = [training, validation].map(|set| Part { photos: set.photos(), classes: set.classes() });
+        let broken = self.broken.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let inputs = fine_tune::inputs(&self.frozen, layer, broken, &parts)?;
+        checks::no_class_lost(training, &inputs.training)?;
+        let before = self.head.snapshot()?;
+        let tuned = fine_tune::tune(backbone, &self.head, layer, &inputs, options);
+        match &tuned {
+            Ok(_) => self.trained = true,
+            Err(_) => self.head.restore(&before)?,
+        }
+        tuned
     }
 
     pub fn features(&self, dataset: &Dataset) -> Result<FeatureTable> {
@@ -184,6 +219,13 @@ impl Learner {
         // A panic elsewhere cannot leave a store half changed: rows are added whole.
         let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
         let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
-        tables(&self.frozen, &mut store, &mut broken, parts)
+        let rows: &Rows<'_> = &|photos, photo, progress| self.frozen.features_of_all(photos, photo, progress);
+        tables(&Source { what: "features", rows }, &mut store, &mut broken, parts)
     }
+}
+
+/// An empty store for what this frozen part makes of photos.
+fn store_of(frozen: &Engine, folder: Option<PathBuf>) -> FeatureStore {
+    let spec = frozen.spec();
+    FeatureStore::new(folder, spec.name, &frozen.identity(), spec.features)
 }

@@ -19,6 +19,7 @@ mod comparison;
 mod examined;
 mod explain;
 mod features;
+mod fine_tune;
 mod fit;
 mod head;
 mod history;
@@ -35,6 +36,7 @@ pub use classifier::Classifier;
 pub use comparison::{Comparison, Measured};
 pub(crate) use examined::Examined;
 pub use features::FeatureTable;
+pub use fine_tune::{BatchNorm, FineTuning};
 pub use fit::FitOptions;
 pub use head::Head;
 pub use history::{Epoch, History};
@@ -231,5 +233,41 @@ impl<B: Unfreeze> TransferModel<B> {
     /// backbone that is none of [`BACKBONES`](crate::models::BACKBONES).
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         self.learner.save(path.as_ref(), &**self.frozen.unfolded())
+    }
+
+    /// Lets the backbone learn with the head, from the layer `layer` on (`"features.17"`; [`layers`](Backbone::layers)
+    /// lists them). Train the head by [`fit`](Self::fit) first.
+    ///
+    /// What goes into that layer is computed once a photo by the frozen part and kept in memory. Afterwards the backbone
+    /// is frozen again with its new weights, under another identity, so that no feature of before is used.
+    /// Interrupted between two batches, it gives the history so far, and the model keeps what it learnt.
+    ///
+    /// ```no_run
+    /// # use candlewick::prelude::*;
+    /// # fn of(mut model: TransferModel, training: Dataset, validation: Dataset) -> Result<()> {
+    /// let options = FineTuning { epochs: 3, ..FineTuning::default() };
+    /// let history = model.fine_tune("features.17", &training, &validation, options)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The model is as it was before where there is one:
+    /// - [`Error::Layer`](crate::Error::Layer), with the nearest name, for a layer that the backbone has not.
+    /// - [`Error::Setting`](crate::Error::Setting) for options that cannot be trained with, a loss that stops being a
+    ///   number, and a layer so early that what goes into it does not fit into 1 GiB for all photos.
+    /// - [`Error::Data`](crate::Error::Data) and [`Error::Interrupted`](crate::Error::Interrupted) as for `fit`.
+    pub fn fine_tune(
+        &mut self,
+        layer: &str,
+        training: &Dataset,
+        validation: &Dataset,
+        options: FineTuning,
+    ) -> Result<History> {
+        let backbone = Arc::clone(self.frozen.unfolded());
+        let tuned = self.learner.fine_tune(&*backbone, layer, (training, validation), &options)?;
+        self.frozen = backbone.with_weights(&tuned.weights)?.frozen()?;
+        self.learner.refrozen(Arc::clone(self.frozen.engine()));
+        Ok(tuned.history)
     }
 }

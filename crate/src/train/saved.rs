@@ -53,9 +53,14 @@ struct About {
 fn fetchable(identity: &str) -> Option<&'static WeightFile> {
     let name = |row: &&WeightFile| match row.sha256 {
         Some(_) => row.name == identity,
-        None => identity.strip_prefix(row.name).is_some_and(|rest| rest.starts_with('@')),
+        // Followed by the first digits of the sha256, and nothing else: fine-tuned weights have a longer name.
+        None => identity.strip_prefix(row.name).and_then(|rest| rest.strip_prefix('@')).is_some_and(is_digest),
     };
     WEIGHTS.iter().find(name)
+}
+
+fn is_digest(digits: &str) -> bool {
+    digits.len() == 16 && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
 }
 
 /// Writes head, classes and backbone, beside the file first and then renamed.
@@ -388,7 +393,14 @@ mod tests {
         let name = |identity: &str| fetchable(identity).map(|row| row.name);
         assert_eq!(name("mobilenet_v2.tv_in1k"), Some("mobilenet_v2.tv_in1k"));
         assert_eq!(name("timm/mobilenetv2_100.ra_in1k@0123456789abcdef"), Some("timm/mobilenetv2_100.ra_in1k"));
-        for own in ["mobilenet_v2.tv_in1k@0123", "random, seed 1", "timm/mobilenetv2_100.ra_in1k", "", "my.pth@01"] {
+        for own in [
+            "mobilenet_v2.tv_in1k@0123",
+            "random, seed 1",
+            "timm/mobilenetv2_100.ra_in1k",
+            "",
+            "my.pth@01",
+            "timm/mobilenetv2_100.ra_in1k@0123456789abcdef, fine-tuned",
+        ] {
             assert_eq!(name(own), None, "{own}");
         }
         assert!(MobileNetV2::random(1).unwrap().spec().weights.starts_with("random"));

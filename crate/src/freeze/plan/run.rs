@@ -43,13 +43,55 @@ impl Program for Plan {
     }
 
     fn run(&self, photo: Photo<'_>, scratch: &mut Scratch, out: &mut [f32], after: &mut dyn FnMut(usize)) {
+        let size = self.walk(photo, scratch, self.steps.len(), after);
+        let Scratch { activations, features, .. } = scratch;
+        let view = View { data: &activations[self.steps.len() % 2], plane: size.pixels(), first: 0 };
+        self.kernels.pooled(&self.last, size.pixels(), view, features);
+        for (out, block) in out.chunks_mut(LANES).zip(features.iter()) {
+            out.copy_from_slice(&block.0[..out.len()]);
+        }
+        after(self.steps.len() + 1);
+    }
+
+    fn run_to_block(
+        &self,
+        photo: Photo<'_>,
+        scratch: &mut Scratch,
+        block: usize,
+        (channels, height, width): (usize, usize, usize),
+        out: &mut [f32],
+    ) -> bool {
+        // A stem may have a step of its own, before the blocks.
+        let lone_stem = usize::from(matches!(self.steps.first(), Some(Step::Stem { .. })));
+        let Some(Step::Residual(Inverted { output, .. })) = self.steps.get(block + lone_stem) else { return false };
+        let alike = (output.height, output.width, output.blocks) == (height, width, channels.div_ceil(LANES));
+        if !alike || out.len() != channels * height * width {
+            return false;
+        }
+        let count = block + lone_stem + 1;
+        let size = self.walk(photo, scratch, count, &mut |_| ());
+        let made = &scratch.activations[count % 2];
+        for (channel, plane) in out.chunks_exact_mut(size.pixels()).enumerate() {
+            let blocks = &made[channel / LANES * size.pixels()..][..size.pixels()];
+            for (out, block) in plane.iter_mut().zip(blocks) {
+                *out = block.0[channel % LANES];
+            }
+        }
+        true
+    }
+}
+
+impl Plan {
+    /// Runs the first `count` steps, and gives the size of what the last of them made; that lies in the scratch memory's
+    /// activations number `count % 2`.
+    fn walk(&self, photo: Photo<'_>, scratch: &mut Scratch, count: usize, after: &mut dyn FnMut(usize)) -> Size {
         self.photo.fill(photo, &mut scratch.photo);
         after(0);
-        let Scratch { photo, activations: [from, to], ring, stripe, zeros, features } = scratch;
+        let Scratch { photo, activations: [from, to], ring, stripe, zeros, .. } = scratch;
         let photo = self.photo.of(photo);
         let (mut from, mut to) = (from, to);
         let mut size = Size { height: 0, width: 0, blocks: 0 };
-        for (i, step) in self.steps.iter().enumerate() {
+        for (i, step) in self.steps.iter().take(count).enumerate() {
             match step {
                 Step::Stem { stem, output } => {
                     stem_rows(self.kernels, stem, photo, 0..output.height, *output, output.height, to);
@@ -63,12 +105,7 @@ impl Program for Plan {
             std::mem::swap(&mut from, &mut to);
             after(i + 1);
         }
-        let view = View { data: from, plane: size.pixels(), first: 0 };
-        self.kernels.pooled(&self.last, size.pixels(), view, features);
-        for (out, block) in out.chunks_mut(LANES).zip(features.iter()) {
-            out.copy_from_slice(&block.0[..out.len()]);
-        }
-        after(self.steps.len() + 1);
+        size
     }
 }
 
