@@ -2,9 +2,11 @@
 
 use super::super::diagnosis::{Checked, mistake};
 use crate::Result;
+use crate::freeze::Unfreeze;
 use crate::images::Batch;
-use crate::models::Backbone;
-use candle_core::{Tensor, Var};
+use crate::models::{BACKBONES, Backbone};
+use crate::weights::Weights;
+use candle_core::{DType, Tensor, Var};
 
 /// How far features may be from those that they should be, in parts of the largest.
 const NEAR: f32 = 2e-3;
@@ -87,17 +89,38 @@ pub(super) fn frozen(frozen: &dyn Backbone, batch: &Batch, features: &Tensor) ->
     )
 }
 
-/// That training has left the frozen part as it was.
-pub(super) fn unchanged(frozen: &dyn Backbone, batch: &Batch, features: &Tensor) -> Checked {
+/// That training has left the frozen part as it was; `network` is the same before it was compiled.
+pub(super) fn unchanged(network: &dyn Unfreeze, frozen: &dyn Backbone, batch: &Batch, features: &Tensor) -> Checked {
     if is_near(frozen, batch, features)? {
         return Ok(());
+    }
+    if statistics_changed(network)? {
+        return mistake(
+            "batch-norm-in-training",
+            "the batch norms of `model` have counted your photos: their means and variances are others now.",
+            "batch norm in training mode changes a network whose parameters stay: each batch moves what it has stored.",
+            "make the model anew, from TODO 4 on, and train its head alone: `fit` uses the stored statistics.",
+        );
     }
     mistake(
         "frozen-part-changed",
         "the frozen part of `model` no longer gives the features of TODO 4.",
-        "frozen has to mean both: parameters that stay, and batch norms that do not count the new photos.",
+        "a frozen network's parameters stay; these have learnt along, and a small set of photos spoils many of them.",
         "make the model anew, from TODO 4 on, and train its head alone.",
     )
+}
+
+/// Whether batch norms' stored means or variances are others than in the architecture's pretrained weights.
+fn statistics_changed(network: &dyn Unfreeze) -> Result<bool> {
+    let Some(row) = BACKBONES.iter().find(|row| row.name == network.spec().name) else { return Ok(false) };
+    let pretrained = Weights::open(row.weights)?;
+    for (name, tensor) in network.tensors()?.iter().filter(|(name, _)| name.contains(".running_")) {
+        let Some(before) = pretrained.get(name).filter(|before| before.dims() == tensor.dims()) else { continue };
+        if tensor.to_dtype(DType::F32)?.to_vec1::<f32>()? != before.to_dtype(DType::F32)?.to_vec1::<f32>()? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Whether the network gives these features, looked at for the first photo and the last.

@@ -15,6 +15,7 @@ mod training;
 use super::diagnosis::settle;
 use crate::Result;
 use crate::data::Dataset;
+use crate::freeze::Unfreeze;
 use crate::images::{Batch, Preprocess};
 use crate::models::Backbone;
 use crate::notebook::Picture;
@@ -89,7 +90,7 @@ pub fn head<B: Backbone>(model: &TransferModel<B>, data: &Dataset) -> Result<()>
 ///
 /// # Errors
 /// As for [`split`].
-pub fn trained<B: Backbone>(
+pub fn trained<B: Unfreeze>(
     model: &TransferModel<B>,
     history: &History,
     batch: &Batch,
@@ -97,8 +98,8 @@ pub fn trained<B: Backbone>(
     training: &Dataset,
     validation: &Dataset,
 ) -> Result<()> {
+    let unchanged = features::unchanged(&**model.frozen().unfolded(), model.frozen(), batch, features);
     let model = model.examined();
-    let unchanged = features::unchanged(model.backbone, batch, features);
     settle(7, unchanged.and_then(|()| training::trained(&model, history, training, validation)))
 }
 
