@@ -10,7 +10,7 @@ mod todos;
 
 use crate::notebook::display;
 use crate::{Error, Result};
-pub use diagnosis::ask;
+pub use diagnosis::{ask, rehearse};
 use progress::{Kept, Progress};
 use std::fmt;
 use std::path::Path;
@@ -46,7 +46,7 @@ fn hint_text(number: usize, shown: usize) -> Option<String> {
 
 /// How far you have come: a bar of twelve, and what is next.
 pub fn progress() -> Message {
-    match Progress::read(here()) {
+    match diagnosis::read(here()) {
         Ok(progress) => Message(progress.to_string()),
         Err(why) => Message(format!("{why}\n{}", diagnosis::remembered())),
     }
@@ -55,7 +55,7 @@ pub fn progress() -> Message {
 /// The release's answer to a TODO, once yours has passed its check.
 pub fn solution(number: usize) -> Message {
     let Some(todo) = find(number) else { return unknown(number) };
-    let passed = Progress::read(here()).unwrap_or_else(|_| diagnosis::remembered()).passed.contains(&number);
+    let passed = diagnosis::read(here()).unwrap_or_else(|_| diagnosis::remembered()).passed.contains(&number);
     if passed {
         return Message(format!("{}, as the lesson has it:\n\n{}", todo.name(), todo.solution));
     }

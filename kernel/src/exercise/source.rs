@@ -125,7 +125,8 @@ fn title(line: &str) -> Option<(usize, String)> {
     Some((number.parse().ok()?, title.trim().to_owned()))
 }
 
-/// A cell's text without its markers, and with a stop in place of what is between them.
+/// A cell's text without its markers, and with a stop in place of what is between them; in a given cell that is the
+/// source's alone.
 fn divide(source: &str, role: &Role) -> anyhow::Result<(String, String)> {
     let (mut code, mut stub, mut inside, mut regions) = (Vec::new(), Vec::new(), false, 0);
     for line in source.lines() {
@@ -149,9 +150,9 @@ fn divide(source: &str, role: &Role) -> anyhow::Result<(String, String)> {
     }
     match (role, regions) {
         _ if inside => bail!("{BEGIN} without {END}"),
-        (Role::Answer(_), 1) | (Role::Given | Role::Check(_), 0) => Ok((code.join("\n"), stub.join("\n"))),
+        (Role::Answer(_), 1) | (Role::Given, _) | (Role::Check(_), 0) => Ok((code.join("\n"), stub.join("\n"))),
         (Role::Answer(todo), _) => bail!("the answer to TODO {todo} has {regions} marked regions, and needs one"),
-        _ => bail!("markers stand only in answers"),
+        _ => bail!("a check has no markers"),
     }
 }
 
