@@ -1,6 +1,7 @@
 //! The compiled form of a network with branches: dense convolutions and pools, one after the other.
 //!
 //! - Batch norm is folded in; bias and ReLU are applied while sums are still in registers.
+//! - Kernels of 3x3 and 5x5 with many pixels take Winograd's detour, which has fewer multiplications.
 //! - Joining branches costs nothing: each writes into its own channels of what comes out.
 //! - Padding costs nothing but memory: what a padded convolution reads has a border of zeros.
 //! - One photo, one thread, nothing allocated.
@@ -13,7 +14,7 @@ mod tests;
 
 pub(super) use spec::GraphSpec;
 
-use super::kernels::{Area, AreaMut, Block, Kernels, LANES, Packed, PackedWindow};
+use super::kernels::{Area, AreaMut, Block, Kernels, LANES, Packed, PackedWindow, PackedWinograd};
 use super::photo::PhotoFrame;
 use super::plan::{Conv, pack};
 use crate::models::{self, Step};
@@ -33,10 +34,16 @@ pub(super) struct Graph {
     features: usize,
     /// Blocks that each slot needs.
     slots: [usize; SLOTS],
+    /// Blocks in which Winograd's convolutions work.
+    work: usize,
 }
 
 /// Pieces of memory: what blocks read and write in turn, and what goes on inside a branch, in turn, too.
 const SLOTS: usize = 4;
+
+/// Output pixels from which on Winograd's detour is the shorter way: its weights are four times as many, and with few
+/// tiles reading them takes longer than the multiplications that are saved.
+const ENOUGH_PIXELS: usize = 400;
 
 /// One kernel's work.
 #[derive(Debug)]
@@ -51,6 +58,7 @@ struct Operation {
 #[derive(Debug)]
 enum Kind {
     Convolution { by: PackedWindow, padding: (usize, usize) },
+    Winograd { by: PackedWinograd, padding: (usize, usize) },
     MaxPool,
     AveragePool { counts_padding: bool },
 }
@@ -120,8 +128,13 @@ impl Graph {
         for frame in operations.iter().map(|operation| operation.to).chain([stem.1]) {
             slots[frame.slot] = slots[frame.slot].max((frame.first + frame.planes) * frame.plane());
         }
+        let work = operations.iter().map(|operation| match &operation.kind {
+            Kind::Winograd { by, .. } => by.work((operation.to.height, operation.to.width)),
+            _ => 0,
+        });
+        let work = work.max().unwrap_or(0);
         let photo = PhotoFrame { height, width, border: 0 };
-        Ok(Self { kernels, photo, stem, operations, last, features: last.planes * LANES, slots })
+        Ok(Self { kernels, photo, stem, operations, last, features: last.planes * LANES, slots, work })
     }
 }
 
@@ -219,7 +232,14 @@ impl Writer {
     }
 
     fn convolution(&mut self, block: usize, conv: &Conv, from: Frame, to: Frame) {
-        let kind = Kind::Convolution { by: pack::window(conv, self.kernels), padding: conv.padding };
+        let [_, _, rows, columns] = conv.shape;
+        let square = rows == columns && matches!(rows, 3 | 5) && conv.stride == 1;
+        let padding = conv.padding;
+        let kind = if square && to.height * to.width >= ENOUGH_PIXELS {
+            Kind::Winograd { by: pack::winograd(conv, self.kernels), padding }
+        } else {
+            Kind::Convolution { by: pack::window(conv, self.kernels), padding }
+        };
         self.operations.push(Operation { kind, from, to, block });
     }
 }

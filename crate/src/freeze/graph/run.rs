@@ -9,6 +9,7 @@ use crate::freeze::program::Program;
 pub(in crate::freeze) struct Scratch {
     photo: Vec<f32>,
     slots: [Vec<Block>; SLOTS],
+    work: Vec<Block>,
 }
 
 impl Program for Graph {
@@ -23,11 +24,12 @@ impl Program for Graph {
     }
 
     fn scratch(&self) -> Scratch {
-        Scratch { photo: self.photo.memory(), slots: self.slots.map(|blocks| vec![Block::ZERO; blocks]) }
+        let blocks = |n| vec![Block::ZERO; n];
+        Scratch { photo: self.photo.memory(), slots: self.slots.map(blocks), work: blocks(self.work) }
     }
 
     fn run(&self, photo: Photo<'_>, scratch: &mut Scratch, out: &mut [f32], after: &mut dyn FnMut(usize)) {
-        let Scratch { photo: pixels, slots } = scratch;
+        let Scratch { photo: pixels, slots, work } = scratch;
         self.photo.fill(photo, pixels);
         after(0);
         self.stem(self.photo.of(pixels), slots);
@@ -37,7 +39,7 @@ impl Program for Graph {
                 block = operation.block;
                 after(block);
             }
-            operation.run(self.kernels, slots);
+            operation.run(self.kernels, slots, work);
         }
         let size = (self.last.height, self.last.width);
         self.kernels.mean(self.last.area(&slots[self.last.slot], (0, 0)), size, out);
@@ -59,7 +61,7 @@ impl Graph {
 }
 
 impl Operation {
-    fn run(&self, kernels: Kernels, slots: &mut [Vec<Block>; SLOTS]) {
+    fn run(&self, kernels: Kernels, slots: &mut [Vec<Block>; SLOTS], work: &mut [Block]) {
         let (from, to) = (self.from, self.to);
         let Ok([input, output]) = slots.get_disjoint_mut([from.slot, to.slot]) else {
             unreachable!("an operation reads and writes different slots");
@@ -75,6 +77,7 @@ impl Operation {
                     None => kernels.convolution(by, input, output, size),
                 }
             }
+            Kind::Winograd { by, padding } => kernels.winograd(by, from.area(input, *padding), output, size, work),
             Kind::MaxPool => kernels.max_pool(to.planes, from.area(input, (0, 0)), output, size),
             Kind::AveragePool { counts_padding } => {
                 kernels.average_pool(to.planes, *counts_padding, from.area(input, (0, 0)), output, size);

@@ -114,7 +114,7 @@ impl Kernels {
 ///
 /// # Safety
 /// As for [`window`](super::simd::window), for all the pixels.
-unsafe fn row_of_tiles<S: Simd, const PIXEL: usize>(blocks: usize, pixels: usize, mut job: Window) {
+pub(super) unsafe fn row_of_tiles<S: Simd, const PIXEL: usize>(blocks: usize, pixels: usize, mut job: Window) {
     let count = pixels.div_ceil(S::ROWS);
     for i in 0..count {
         let tile = pixels / count + usize::from(i < pixels % count);

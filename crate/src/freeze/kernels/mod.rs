@@ -12,6 +12,7 @@ mod neon;
 mod pool;
 mod portable;
 mod simd;
+mod winograd;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -19,6 +20,7 @@ mod x86;
 mod tests;
 
 pub(super) use convolution::{Area, AreaMut, PackedWindow};
+pub(super) use winograd::{POINTS, PackedWinograd, TILE};
 
 use super::cpu::CpuLevel;
 use simd::{Rows, Simd, Tile};

@@ -1,6 +1,7 @@
 //! NEON, for 64-bit ARM.
 
 use super::simd::{Rows, Simd, Tile, Window, depthwise, tile, window};
+use super::winograd::{finish, see};
 use core::arch::aarch64::*;
 
 #[derive(Clone, Copy)]
@@ -52,6 +53,21 @@ impl Simd for Neon {
         unsafe { neon_depthwise::<STRIDE>(job) }
     }
     #[inline(always)]
+    unsafe fn see(from: *const f32, row: usize, to: *mut f32, point: usize) {
+        unsafe { neon_see(from, row, to, point) }
+    }
+    #[inline(always)]
+    unsafe fn finish<const M: usize>(
+        from: *const f32,
+        point: usize,
+        bias: *const f32,
+        clamp: (f32, f32),
+        to: *mut f32,
+        row: usize,
+    ) {
+        unsafe { neon_finish::<M>(from, point, bias, clamp, to, row) }
+    }
+    #[inline(always)]
     unsafe fn run(work: impl FnOnce()) {
         unsafe { neon_run(work) }
     }
@@ -71,6 +87,23 @@ unsafe fn neon_window<const R: usize, const PIXEL: usize>(job: &Window) {
     if R <= Neon::ROWS {
         unsafe { window::<Neon, R, 4, PIXEL>(job) }
     }
+}
+
+#[target_feature(enable = "neon")]
+unsafe fn neon_see(from: *const f32, row: usize, to: *mut f32, point: usize) {
+    unsafe { see::<Neon>(from, row, to, point) }
+}
+
+#[target_feature(enable = "neon")]
+unsafe fn neon_finish<const M: usize>(
+    from: *const f32,
+    point: usize,
+    bias: *const f32,
+    clamp: (f32, f32),
+    to: *mut f32,
+    row: usize,
+) {
+    unsafe { finish::<Neon, M>(from, point, bias, clamp, to, row) }
 }
 
 #[target_feature(enable = "neon")]

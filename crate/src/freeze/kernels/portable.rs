@@ -1,6 +1,7 @@
 //! Plain Rust: the readable truth, and what machines without the others use.
 
 use super::simd::{Rows, Simd, Tile, Window, depthwise, tile, window};
+use super::winograd::{finish, see};
 
 /// Four floats, which compilers turn into one vector on most machines.
 #[derive(Clone, Copy)]
@@ -57,6 +58,23 @@ impl Simd for Portable {
             // SAFETY: the caller's promise, passed on.
             unsafe { window::<Self, R, 4, PIXEL>(job) }
         }
+    }
+    #[inline(always)]
+    unsafe fn see(from: *const f32, row: usize, to: *mut f32, point: usize) {
+        // SAFETY: the caller's promise, passed on.
+        unsafe { see::<Self>(from, row, to, point) }
+    }
+    #[inline(always)]
+    unsafe fn finish<const M: usize>(
+        from: *const f32,
+        point: usize,
+        bias: *const f32,
+        clamp: (f32, f32),
+        to: *mut f32,
+        row: usize,
+    ) {
+        // SAFETY: the caller's promise, passed on.
+        unsafe { finish::<Self, M>(from, point, bias, clamp, to, row) }
     }
     #[inline(always)]
     unsafe fn run(work: impl FnOnce()) {

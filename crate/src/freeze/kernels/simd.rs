@@ -31,6 +31,17 @@ pub(super) trait Simd: Copy {
     unsafe fn window<const R: usize, const PIXEL: usize>(blocks: usize, job: &Window);
     /// [`depthwise`] with the level's instructions.
     unsafe fn depthwise<const STRIDE: usize>(job: &Rows);
+    /// [`see`](super::winograd::see) with the level's instructions.
+    unsafe fn see(from: *const f32, row: usize, to: *mut f32, point: usize);
+    /// [`finish`](super::winograd::finish) with the level's instructions.
+    unsafe fn finish<const M: usize>(
+        from: *const f32,
+        point: usize,
+        bias: *const f32,
+        clamp: (f32, f32),
+        to: *mut f32,
+        row: usize,
+    );
     /// Safe code, compiled for the level's instructions.
     unsafe fn run(work: impl FnOnce());
 }

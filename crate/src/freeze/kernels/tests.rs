@@ -4,7 +4,7 @@
 
 use super::*;
 use crate::freeze::plan::{Conv, pack};
-use crate::freeze::tests::noise;
+use crate::freeze::tests::{noise, relative};
 use crate::models::Activation;
 
 fn every_level() -> impl Iterator<Item = Kernels> {
@@ -212,7 +212,7 @@ fn convolution() {
             // One pixel more on every side than is read: those are NaN.
             let (row, plane) = (columns + 2, (rows + 2) * (columns + 2));
             let numbers = noise(11, inputs * plane);
-            let edge = |i: usize| i < row || i >= plane - row || i % row == 0 || i % row == row - 1;
+            let edge = |i: usize| i < row || i >= plane - row || i.is_multiple_of(row) || i % row == row - 1;
             let at = |channel: usize, i: usize| if edge(i) { f32::NAN } else { numbers[channel * plane + i] };
             let input = planes(inputs, plane, at);
             let untouched = Block([-7.0; LANES]);
@@ -247,6 +247,49 @@ fn convolution() {
         }
     }
     assert!(seen > 500);
+}
+
+/// The detour against the direct way, which the test above holds to its definition.
+#[test]
+fn winograd() {
+    let mut seen = 0;
+    for kernels in every_level() {
+        // Channels in and out, side of the kernel, output rows and columns: whole tiles, and every kind of rest.
+        for (inputs, outputs, side, size) in [
+            (16, 16, 3, (4, 4)),
+            (32, 48, 3, (9, 14)),
+            (16, 32, 3, (1, 3)),
+            (48, 16, 3, (70, 131)),
+            (16, 16, 5, (2, 2)),
+            (32, 48, 5, (7, 5)),
+            (16, 80, 5, (40, 39)),
+        ] {
+            let weight = noise(outputs as u64, outputs * inputs * side * side);
+            let shape = [outputs, inputs, side, side];
+            let conv = Conv { shape, weight, activation: Activation::Relu, ..conv(outputs, 1, 1, 1, 1, false) };
+            let (rows, row) = (size.0 + side + 1, size.1 + side + 1);
+            // One pixel more on every side than is read: those are NaN.
+            let numbers = noise(11, inputs * rows * row);
+            let edge = |i: usize| i < row || i >= (rows - 1) * row || i.is_multiple_of(row) || i % row == row - 1;
+            let at = |c: usize, i: usize| if edge(i) { f32::NAN } else { numbers[c * rows * row + i] };
+            let input = planes(inputs, rows * row, at);
+            let from = Area { data: &input, first: row + 1, row, plane: rows * row };
+            let untouched = Block([-7.0; LANES]);
+            let (out_row, out_plane) = (size.1 + 2, size.0 * (size.1 + 2) + 3);
+            let memory = || vec![untouched; outputs.div_ceil(LANES) * out_plane];
+            let (mut direct, mut detour) = (memory(), memory());
+            let to = |data| AreaMut { data, first: 1, row: out_row, plane: out_plane };
+            kernels.convolution(&pack::window(&conv, kernels), from, to(&mut direct), size);
+            let by = pack::winograd(&conv, kernels);
+            let mut work = vec![Block([f32::NAN; LANES]); by.work(size)];
+            kernels.winograd(&by, from, to(&mut detour), size, &mut work);
+            let numbers = |blocks: &[Block]| blocks.iter().flat_map(|block| block.0).collect::<Vec<f32>>();
+            let off = relative(&numbers(&detour), &numbers(&direct));
+            assert!(off < 1e-5, "{kernels:?}, {inputs} to {outputs} by {side}, {size:?}: {off}");
+            seen += 1;
+        }
+    }
+    assert!(seen >= 14);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! AVX-512 and AVX2, for x86-64.
 
 use super::simd::{Rows, Simd, Tile, Window, depthwise, tile, window};
+use super::winograd::{finish, see};
 use core::arch::x86_64::*;
 
 #[derive(Clone, Copy)]
@@ -55,6 +56,21 @@ impl Simd for Avx512 {
         unsafe { avx512_depthwise::<STRIDE>(job) }
     }
     #[inline(always)]
+    unsafe fn see(from: *const f32, row: usize, to: *mut f32, point: usize) {
+        unsafe { avx512_see(from, row, to, point) }
+    }
+    #[inline(always)]
+    unsafe fn finish<const M: usize>(
+        from: *const f32,
+        point: usize,
+        bias: *const f32,
+        clamp: (f32, f32),
+        to: *mut f32,
+        row: usize,
+    ) {
+        unsafe { avx512_finish::<M>(from, point, bias, clamp, to, row) }
+    }
+    #[inline(always)]
     unsafe fn run(work: impl FnOnce()) {
         unsafe { avx512_run(work) }
     }
@@ -68,6 +84,23 @@ unsafe fn avx512_tile<const R: usize, const V: usize, const PIXEL: usize>(job: &
 #[target_feature(enable = "avx512f")]
 unsafe fn avx512_window<const R: usize, const V: usize, const PIXEL: usize>(job: &Window) {
     unsafe { window::<Avx512, R, V, PIXEL>(job) }
+}
+
+#[target_feature(enable = "avx512f")]
+unsafe fn avx512_see(from: *const f32, row: usize, to: *mut f32, point: usize) {
+    unsafe { see::<Avx512>(from, row, to, point) }
+}
+
+#[target_feature(enable = "avx512f")]
+unsafe fn avx512_finish<const M: usize>(
+    from: *const f32,
+    point: usize,
+    bias: *const f32,
+    clamp: (f32, f32),
+    to: *mut f32,
+    row: usize,
+) {
+    unsafe { finish::<Avx512, M>(from, point, bias, clamp, to, row) }
 }
 
 #[target_feature(enable = "avx512f")]
@@ -125,6 +158,21 @@ impl Simd for Avx2 {
         unsafe { avx2_depthwise::<STRIDE>(job) }
     }
     #[inline(always)]
+    unsafe fn see(from: *const f32, row: usize, to: *mut f32, point: usize) {
+        unsafe { avx2_see(from, row, to, point) }
+    }
+    #[inline(always)]
+    unsafe fn finish<const M: usize>(
+        from: *const f32,
+        point: usize,
+        bias: *const f32,
+        clamp: (f32, f32),
+        to: *mut f32,
+        row: usize,
+    ) {
+        unsafe { avx2_finish::<M>(from, point, bias, clamp, to, row) }
+    }
+    #[inline(always)]
     unsafe fn run(work: impl FnOnce()) {
         unsafe { avx2_run(work) }
     }
@@ -144,6 +192,23 @@ unsafe fn avx2_window<const R: usize, const PIXEL: usize>(job: &Window) {
     if R <= Avx2::ROWS {
         unsafe { window::<Avx2, R, 2, PIXEL>(job) }
     }
+}
+
+#[target_feature(enable = "avx2,fma")]
+unsafe fn avx2_see(from: *const f32, row: usize, to: *mut f32, point: usize) {
+    unsafe { see::<Avx2>(from, row, to, point) }
+}
+
+#[target_feature(enable = "avx2,fma")]
+unsafe fn avx2_finish<const M: usize>(
+    from: *const f32,
+    point: usize,
+    bias: *const f32,
+    clamp: (f32, f32),
+    to: *mut f32,
+    row: usize,
+) {
+    unsafe { finish::<Avx2, M>(from, point, bias, clamp, to, row) }
 }
 
 #[target_feature(enable = "avx2,fma")]

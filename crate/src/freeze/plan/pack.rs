@@ -1,7 +1,9 @@
 //! Weights in the order in which the kernels read them.
 
 use super::spec::Conv;
-use crate::freeze::kernels::{Block, Kernels, LANES, Packed, PackedDepthwise, PackedWindow};
+use crate::freeze::kernels::{
+    Block, Kernels, LANES, POINTS, Packed, PackedDepthwise, PackedWindow, PackedWinograd, TILE,
+};
 use crate::models::Activation;
 
 fn clamp(conv: &Conv) -> (f32, f32) {
@@ -58,6 +60,35 @@ pub(in crate::freeze) fn window(conv: &Conv, kernels: Kernels) -> PackedWindow {
     }
     let (planes, stride, kernel) = (channels / LANES, conv.stride, (rows, columns));
     PackedWindow { weights, bias, planes, kernel, stride, panel, clamp: clamp(conv) }
+}
+
+/// A convolution of stride 1 with a kernel of 3x3 or 5x5 over all channels, which come in sixteens.
+pub(in crate::freeze) fn winograd(conv: &Conv, kernels: Kernels) -> PackedWinograd {
+    let [outputs, channels, side, _] = conv.shape;
+    let (taps, panel, bias) = (side * side, kernels.panel(), bias(conv));
+    let mut weights = vec![Block::ZERO; bias.len() * channels * POINTS];
+    for (i, kernel) in conv.weight.chunks_exact(taps.max(1)).take(outputs * channels).enumerate() {
+        let (output, channel) = (i / channels, i % channels);
+        let block = output / LANES;
+        let first = block - block % panel;
+        let width = panel.min(bias.len() - first);
+        for (point, value) in seen(kernel, side).into_iter().enumerate() {
+            let input = point * channels + channel;
+            weights[first * channels * POINTS + input * width + block - first].0[output % LANES] = value as f32;
+        }
+    }
+    PackedWinograd { weights, bias, planes: channels / LANES, side, panel, clamp: clamp(conv) }
+}
+
+/// A kernel at the points at which tiles are seen: its rows, then its columns.
+fn seen(kernel: &[f32], side: usize) -> [f64; POINTS] {
+    let mut rows = [[0.0; TILE]; TILE];
+    for (to, taps) in rows.iter_mut().zip(kernel.chunks_exact(side)) {
+        *to = PackedWinograd::seen(&taps.iter().map(|&tap| tap.into()).collect::<Vec<_>>());
+    }
+    let columns: [[f64; TILE]; TILE] =
+        std::array::from_fn(|x| PackedWinograd::seen(&rows[..side].iter().map(|row| row[x]).collect::<Vec<_>>()));
+    std::array::from_fn(|point| columns[point % TILE][point / TILE])
 }
 
 /// A 3x3 depthwise convolution.
