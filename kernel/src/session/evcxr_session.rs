@@ -6,6 +6,7 @@ use super::compiler::{Compiler, Judgement};
 use super::completeness::completeness;
 use super::reins::{GRACE, Rein, Reins};
 use super::said::Said;
+use super::standard_input;
 use super::worker::{Event, Finished, Refusal, StreamName, Worker};
 use super::{Completeness, Completion, Completions, Control, Diagnostic, Host, Outcome, Output, Report, Session};
 use crate::build::{SessionFolder, Template};
@@ -223,7 +224,10 @@ impl EvcxrSession {
                  is still there",
                 GRACE.as_secs()
             )),
-            Outcome::Panicked(report) | Outcome::ReturnedError(report) => report,
+            Outcome::Panicked(mut report) | Outcome::ReturnedError(mut report) => {
+                report.message.push_str("; the variables of earlier cells are there");
+                report
+            }
             _ => Report::new("it stopped early, with what it had reached: all variables are there"),
         })
     }
@@ -398,7 +402,7 @@ impl EvcxrSession {
 
     /// A cell that reads its standard input waits for the person at the notebook.
     fn look_for_input(&self, end: &End, host: &mut dyn Host) {
-        if end.began && reads_input(self.worker.process()) {
+        if end.began && standard_input::is_read(self.worker.process()) {
             self.worker.feed(host.input("", false).as_deref());
         }
     }
@@ -514,14 +518,6 @@ fn word_at(code: &str, cursor: usize) -> std::ops::Range<usize> {
         before.rfind(|c| !in_name(c)).map_or(0, |at| at + before[at..].chars().next().map_or(0, char::len_utf8));
     let end = before.len() + behind.find(|c| !in_name(c)).unwrap_or(behind.len());
     start..end
-}
-
-/// Whether a thread of the process waits for its standard input. Only Linux tells.
-fn reads_input(process: u32) -> bool {
-    let read = if cfg!(target_arch = "x86_64") { "0 0x0 " } else { "63 0x0 " };
-    let threads = std::fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
-    let mut calls = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("syscall")).ok());
-    calls.any(|call| call.starts_with(read))
 }
 
 fn before_it_ran() -> Outcome {

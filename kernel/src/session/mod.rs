@@ -10,6 +10,7 @@ mod diagnostics;
 mod evcxr_session;
 mod reins;
 mod said;
+mod standard_input;
 mod worker;
 
 pub use evcxr_session::{EvcxrSession, SessionOptions};
