@@ -12,6 +12,15 @@ use syn::parse::Parser;
 use syn::spanned::Spanned;
 use syn::{Block, Stmt};
 
+/// Shows a plain value as evcxr does, by its `Debug`, in one compile. Ends its line.
+///
+/// evcxr compiles a cell that ends in a plain value twice: once with `evcxr_display`, which fails, and then with
+/// `Debug`. With this trait in scope the first one succeeds. Types with an `evcxr_display` of their own keep it, because
+/// inherent methods go before a trait's. It is written into each cell because rustc offers a trait of the helper crate's
+/// in its errors, and the stock kernel then does not try `Debug` any more.
+const SHOWN_BY_DEBUG: &str = "trait ShownByDebug { fn evcxr_display(&self); } \
+    impl<T: ::std::fmt::Debug> ShownByDebug for T { fn evcxr_display(&self) { candlewick::notebook::show_debug(self) } }\n";
+
 /// A variable that outlives its cell.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Variable {
@@ -119,7 +128,8 @@ impl Cell {
             let type_name = &variable.type_name;
             code += &format!(" let {mutable}{name} = candlewick::cell::take::<{type_name}>({name:?})?;");
         }
-        code += " let candlewick_ended = candlewick::cell::guard(|| { use candlewick::notebook::DebugDisplay as _;\n";
+        code += " let candlewick_ended = candlewick::cell::guard(|| { ";
+        code += SHOWN_BY_DEBUG;
         code += &self.statements();
         code += "\n;";
         for name in self.bound.keys().filter(|name| !moved.new.contains(*name)) {
@@ -183,7 +193,8 @@ fn judged_text<'a>(text: &str, used: &[(&String, &Variable)], probed: impl Itera
         let mutable = if variable.mutable { "mut " } else { "" };
         code += &format!("{mutable}{name}: {}, ", variable.type_name);
     }
-    code += ") -> Result<(), candlewick::cell::Failure> { use candlewick::notebook::DebugDisplay as _;\n";
+    code += ") -> Result<(), candlewick::cell::Failure> { ";
+    code += SHOWN_BY_DEBUG;
     code += text;
     code += "\n;";
     for name in probed {
