@@ -189,3 +189,11 @@ fn outputs_come_live_and_displays_are_replaced() {
     assert_eq!(shown.last().map(String::as_str), Some("42"), "{shown:?}");
     assert!(shown.iter().any(|text| text.contains("Counting") && text.contains('3')), "{shown:?}");
 }
+
+#[test]
+fn what_is_printed_without_a_newline_is_seen_while_the_cell_runs() {
+    let mut kernel = Kernel::start();
+    // It ends only when what it has printed has been seen.
+    let code = "print!(\"ready\");\nwhile !candlewick::notebook::interrupted() {\n    std::thread::yield_now();\n}";
+    assert!(kernel.interrupted(code).contains("all variables are there"));
+}

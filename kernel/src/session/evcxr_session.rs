@@ -92,7 +92,10 @@ impl EvcxrSession {
             Ok(cell) => cell,
             Err((_, text)) => return self.refuse_unparsed(&text),
         };
-        if let Some(failed) = self.run_commands(&cell.commands, host)? {
+        let mut commands = cell.commands.clone();
+        let unknown = cell.extern_crates.iter().filter(|name| !self.compiler.knows(name));
+        commands.extend(unknown.map(|name| format!(":dep {name} = \"*\"")));
+        if let Some(failed) = self.run_commands(&commands, host)? {
             return Ok(failed);
         }
         if cell.is_empty() {
@@ -101,7 +104,7 @@ impl EvcxrSession {
         let definitions = cell.definitions();
         let outdated = self.outdated(&definitions);
         let mut judgement = None;
-        if !outdated.is_empty() || !cfg!(unix) {
+        if !outdated.is_empty() || cell.may_await() || !cfg!(unix) {
             // Nothing may be lost for a cell that does not compile.
             let wrong = self.compiler.check(&cell, &self.kept)?;
             if !wrong.is_empty() {
