@@ -205,3 +205,23 @@ fn borrows_and_shadows_are_told_in_the_cells_own_words() {
     );
     assert_eq!(ran.text(4), "3");
 }
+
+/// Names that Rust people define every day, and a crate that comes along the way.
+#[test]
+fn own_results_and_added_crates_leave_the_session_whole() {
+    let ran = run(&[
+        "type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;\n\
+         #[derive(Debug)]\nstruct Point { x: i32 }\nlet point = Point { x: 1 };",
+        "fn parsed(text: &str) -> Result<i32> {\n    Ok(text.parse()?)\n}\nlet seven = parsed(\"7\")?;",
+        ":dep itoa = \"1\"",
+        "println!(\"{} {}\", itoa::Buffer::new().format(point.x), seven);",
+        "extern crate fastrand;\nlet below = fastrand::u8(..1);",
+        "let (a, b) = (below, point.x);\nprintln!(\"{a} {b}\");",
+        "# raises\nasync fn answer() -> i32 {\n    42\n}\nanswer().await",
+    ]);
+    assert!(ran.output.status.success(), "{}", ran.said());
+    assert_eq!((ran.text(3).as_str(), ran.text(5).as_str()), ("1 7\n", "0 1\n"));
+    assert!(ran.text(6).contains("E0728"), "{}", ran.text(6));
+    assert!(ran.said().contains("block_on"), "{}", ran.said());
+    assert!(!ran.said().contains("candlewick_cell"), "code that nobody has written: {}", ran.said());
+}

@@ -5,6 +5,7 @@ use candlewick_kernel::client::KernelSession;
 use candlewick_kernel::kernelspec::{self, Folders};
 use candlewick_kernel::session::{Options, Outcome, Output, Session};
 use std::ffi::OsString;
+use std::io::{BufRead, Write};
 
 /// Our kernel, installed in a folder of its own and started from there.
 struct Kernel {
@@ -29,13 +30,19 @@ impl Kernel {
         Self { session, _folder: folder }
     }
 
-    /// Runs a cell, and interrupts it when it says `ready`.
+    /// Runs a cell, and interrupts it when it says or shows `ready`.
     fn run(&mut self, code: &str) -> (Vec<Output>, Outcome) {
         let control = self.session.control();
-        let mut outputs = Vec::new();
+        let (mut outputs, mut interrupted) = (Vec::new(), false);
         let outcome = self.session.execute(code, &mut |output: Output| {
-            if matches!(&output, Output::Stdout(text) if text.contains("ready")) {
+            let ready = match &output {
+                Output::Stdout(text) => text.contains("ready"),
+                Output::Display { media, .. } => media.values().any(|shown| shown.contains("ready")),
+                _ => false,
+            };
+            if ready && !interrupted {
                 control.interrupt();
+                interrupted = true;
             }
             outputs.push(output);
         });
@@ -77,21 +84,83 @@ fn an_interrupt_keeps_variables_where_the_cell_listens_and_names_them_where_it_d
 }
 
 #[test]
+fn training_and_the_reading_of_photos_stop_and_keep_what_they_reached() {
+    let mut kernel = Kernel::start();
+    kernel.printed(
+        "use candlewick::prelude::*;\nlet photos = sketches(Sketches::CatsVsDogs, 60, 1);\n\
+         let (training, validation) = photos.split(0.8, 1)?;\n\
+         fn new(data: &Dataset) -> Result<TransferModel> {\n    \
+         Ok(TransferModel::new(MobileNetV2::random(1)?.freeze()?, data.classes())?.keep_features_in(None))\n}\n\
+         let mut model = new(&photos)?;",
+    );
+    let message = kernel.interrupted("println!(\"ready\");\nloop {\n    new(&photos)?.features(&photos)?;\n}");
+    assert!(message.contains("interrupted") && message.contains("earlier cells are there"), "{message}");
+    let message = kernel.interrupted(
+        "let few = FitOptions { epochs: 1, ..FitOptions::default() };\nmodel.fit(&training, &validation, few)?;\n\
+         println!(\"ready\");\n\
+         let history = model.fit(&training, &validation, FitOptions { epochs: 1_000_000, ..FitOptions::default() })?;",
+    );
+    assert!(message.contains("all variables are there"), "{message}");
+    assert_eq!(
+        kernel.printed("println!(\"{} {}\", history.interrupted, history.epochs.len() < 1_000_000);"),
+        "true true\n"
+    );
+    assert_eq!(kernel.printed("println!(\"{}\", model.predict(&validation)?.len());"), "24\n");
+}
+
+/// A server that sends the first bytes of a file and then nothing, for as long as anybody waits.
+fn silent_server() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/file", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let mut kept = Vec::new();
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            // The request is read until its empty line; what it asks for is known.
+            let lines = std::io::BufReader::new(stream.try_clone().unwrap()).lines();
+            lines.map_while(Result::ok).take_while(|line| !line.is_empty()).for_each(drop);
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nfirst").unwrap();
+            kept.push(stream);
+        }
+    });
+    address
+}
+
+#[test]
+fn a_download_stops_and_what_has_come_is_kept() {
+    let mut kernel = Kernel::start();
+    let folder = tempfile::tempdir().unwrap();
+    let to = folder.path().join("file");
+    kernel
+        .printed(&format!("use candlewick::fetch::{{Remote, download}};\nlet to = std::path::PathBuf::from({to:?});"));
+    let message = kernel.interrupted(&format!(
+        "let remote = Remote {{ url: {:?}, sha256: \"{}\", bytes: 1000, what: \"ready\" }};\ndownload(&remote, &to)?;",
+        silent_server(),
+        "0".repeat(64),
+    ));
+    assert!(message.contains("interrupted") && message.contains("earlier cells are there"), "{message}");
+    assert_eq!(kernel.printed("println!(\"{}\", to.exists());"), "false\n");
+    assert_eq!(std::fs::read(folder.path().join("file.part")).unwrap(), b"first");
+}
+
+#[cfg(unix)]
+#[test]
 fn a_compiler_under_way_is_ended_and_nothing_is_lost() {
     let mut kernel = Kernel::start();
     kernel.printed("let kept = 4;");
-    // Types that double with every line: this takes the compiler minutes.
-    let endless = "trait Deep { fn deep(&self) -> u64; }\nimpl Deep for () { fn deep(&self) -> u64 { 1 } }\n\
-                   impl<T: Deep> Deep for (T, T) { fn deep(&self) -> u64 { self.0.deep() + self.1.deep() } }\n";
-    let doubled = (0..22).map(|n| format!("let a{} = (a{n}, a{n});\n", n + 1)).collect::<String>();
-    let code = format!("{endless}{{ let a0 = ();\n{doubled}println!(\"{{}}\", a22.deep()); }}");
+    // The compiler reads a pipe in which nothing ever comes: this takes it for ever, and it says when it has begun.
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let code = format!("println!(\"{{}}\", include_str!({pipe:?}));");
     let control = kernel.session.control();
     let asker = std::thread::spawn(move || {
-        std::thread::sleep(std::time::Duration::from_millis(1500));
+        let written = std::fs::File::create(pipe);
         control.interrupt();
+        written
     });
     let outcome = kernel.run(&code).1;
-    asker.join().unwrap();
+    drop(asker.join().unwrap().unwrap());
     let untouched = |message: &str| message.contains("nothing of it has run");
     assert!(matches!(&outcome, Outcome::Interrupted(report) if untouched(&report.message)), "{outcome:?}");
     assert_eq!(kernel.printed("println!(\"{kept}\");"), "4\n");
@@ -119,4 +188,12 @@ fn outputs_come_live_and_displays_are_replaced() {
     assert!(place("one") < place("between") && place("between") < place("two"), "{shown:?}");
     assert_eq!(shown.last().map(String::as_str), Some("42"), "{shown:?}");
     assert!(shown.iter().any(|text| text.contains("Counting") && text.contains('3')), "{shown:?}");
+}
+
+#[test]
+fn what_is_printed_without_a_newline_is_seen_while_the_cell_runs() {
+    let mut kernel = Kernel::start();
+    // It ends only when what it has printed has been seen.
+    let code = "print!(\"ready\");\nwhile !candlewick::notebook::interrupted() {\n    std::thread::yield_now();\n}";
+    assert!(kernel.interrupted(code).contains("all variables are there"));
 }

@@ -32,6 +32,13 @@ pub fn settle() -> Result<Option<ExitCode>> {
     for (name, _) in std::env::vars_os().filter(|(name, _)| is_of_package(name)) {
         command.env_remove(name);
     }
+    // While a session opens, the current folder of this process is another one; cells run in a third.
+    for name in ["CANDLEWICK_CACHE", "CANDLEWICK_CRATE", "CANDLEWICK_DATA"] {
+        let is_path = |value: &OsString| !value.is_empty() && value != "sketches";
+        if let Some(folder) = std::env::var_os(name).filter(is_path) {
+            command.env(name, std::path::absolute(folder).context(name)?);
+        }
+    }
     command.args(std::env::args_os().skip(1)).env(REAL_CARGO, cargo).env(REAL_RUSTC, rustc);
     let path = std::env::var_os("PATH").unwrap_or_default();
     if cfg!(unix) {

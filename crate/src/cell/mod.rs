@@ -16,6 +16,7 @@ use std::fmt::Display;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, Location, PanicHookInfo, catch_unwind};
 use std::sync::{Mutex, Once, PoisonError};
+use std::time::Duration;
 
 thread_local! {
     /// Whether this thread is the one that runs the cells.
@@ -69,7 +70,10 @@ pub fn run(number: u64, cell: impl FnOnce() -> Result<(), Failure>) {
 #[inline(never)]
 fn run_boxed(number: u64, cell: Box<dyn FnOnce() -> Result<(), Failure> + '_>) {
     static HOOK: Once = Once::new();
-    HOOK.call_once(remember_panics);
+    HOOK.call_once(|| {
+        remember_panics();
+        flush_now_and_then();
+    });
     crate::notebook::listen_for_interrupts();
     channel::enter();
     last_panic().take();
@@ -86,6 +90,18 @@ fn run_boxed(number: u64, cell: Box<dyn FnOnce() -> Result<(), Failure> + '_>) {
         let _ = std::io::stderr().write_all(Line::Done { cell: number }.encode().as_bytes());
     }
     channel::leave();
+}
+
+/// Rust keeps what `print!` writes until the line is whole; a row of dots is there to be seen grow.
+fn flush_now_and_then() {
+    const PAUSE: Duration = Duration::from_millis(100);
+    let flush = || loop {
+        std::thread::sleep(PAUSE);
+        // Where nobody reads any more, the process is about to end.
+        let _ = std::io::stdout().flush();
+    };
+    // Without it lines appear when they are whole.
+    let _ = std::thread::Builder::new().name("flush".to_owned()).spawn(flush);
 }
 
 /// Announces that what is shown next is the value that the cell ends in.

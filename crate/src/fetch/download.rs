@@ -1,11 +1,13 @@
 //! One file over HTTP: taken up again where it broke off, never longer than announced, checked as a whole.
 
 use super::files::{FolderLock, lock, verify};
+use super::waiting::{next, on_a_thread, unless_interrupted};
 use crate::notebook::Progress;
 use crate::{Error, Result};
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 use ureq::Body;
 use ureq::http::{Response, StatusCode, header};
@@ -27,6 +29,8 @@ pub struct Remote<'a> {
 const CONNECT: Duration = Duration::from_secs(5);
 /// A server that sends nothing for this long has gone.
 const SILENCE: Duration = Duration::from_secs(30);
+/// How many pieces may wait to be written.
+const WAITING: usize = 16;
 /// How often a broken download is taken up again, as long as each try brings bytes.
 const TRIES: usize = 4;
 
@@ -37,7 +41,8 @@ const TRIES: usize = 4;
 ///
 /// # Errors
 /// [`Error::Fetch`] with the address and the reason: no network, another status than 200 or 206, fewer or more bytes
-/// than announced, another sha256. A file with wrong bytes never gets the name `to`.
+/// than announced, another sha256. A file with wrong bytes never gets the name `to`. [`Error::Interrupted`]: what has
+/// come so far is kept.
 pub fn download(remote: &Remote<'_>, to: &Path) -> Result<()> {
     if fetched(remote, to) {
         return Ok(());
@@ -87,6 +92,8 @@ enum Answer {
     Broken(String),
     /// The rest is not to be had, for this reason; asking for all may help.
     Refused(String),
+    /// Nobody wants it any more.
+    Interrupted,
 }
 
 impl Part {
@@ -134,6 +141,7 @@ impl Part {
                     why = reason;
                     self.clear()?;
                 }
+                Answer::Interrupted => return Err(Error::Interrupted),
             }
         }
         Err(failed(&why))
@@ -145,7 +153,12 @@ impl Part {
         if have > 0 {
             request = request.header(header::RANGE, format!("bytes={have}-"));
         }
-        let response = request.call().map_err(|e| reason(&e))?;
+        let response = match unless_interrupted(move || request.call()) {
+            Ok(Some(response)) => response.map_err(|e| reason(&e))?,
+            Ok(None) => return Err("the request panicked".into()),
+            Err(Error::Interrupted) => return Ok(Answer::Interrupted),
+            Err(why) => return Err(why.to_string()),
+        };
         match response.status() {
             StatusCode::PARTIAL_CONTENT if have > 0 && continues(&response, have, remote.bytes) => {
                 self.append(response.into_body(), have, remote.bytes, progress)
@@ -166,23 +179,26 @@ impl Part {
     fn append(&mut self, body: Body, have: u64, bytes: u64, progress: &Progress) -> Result<Answer, String> {
         measured(&body, bytes - have)?;
         // One byte more than the rest tells a longer body from a right one.
-        let mut body = body.into_reader().take(bytes - have + 1);
-        let (mut have, mut piece) = (have, vec![0; 1 << 16]);
+        let pieces = pieces(body, bytes - have + 1).map_err(|e| e.to_string())?;
+        let mut have = have;
         loop {
-            let read = match body.read(&mut piece) {
-                Ok(0) if have == bytes => return Ok(Answer::Whole),
-                Ok(0) => return Ok(Answer::Broken(format!("it ended after {have} of {bytes} bytes"))),
-                Ok(read) => read,
-                Err(e) => return Ok(Answer::Broken(format!("it broke off after {have} of {bytes} bytes ({e})"))),
+            let piece = match next(&pieces) {
+                Ok(Some(Ok(piece))) => piece,
+                Ok(Some(Err(e))) => {
+                    return Ok(Answer::Broken(format!("it broke off after {have} of {bytes} bytes ({e})")));
+                }
+                Ok(None) if have == bytes => return Ok(Answer::Whole),
+                Ok(None) => return Ok(Answer::Broken(format!("it ended after {have} of {bytes} bytes"))),
+                Err(_) => return Ok(Answer::Interrupted),
             };
-            have += read as u64;
+            let read = piece.len() as u64;
+            have += read;
             if have > bytes {
                 self.clear().map_err(|e| e.to_string())?;
                 return Err(format!("the server sends more than {bytes} bytes"));
             }
-            let piece = piece.get(..read).unwrap_or_default();
-            self.file.write_all(piece).map_err(|e| format!("cannot write {}: {e}", self.path.display()))?;
-            progress.advance(read as u64);
+            self.file.write_all(&piece).map_err(|e| format!("cannot write {}: {e}", self.path.display()))?;
+            progress.advance(read);
         }
     }
 
@@ -194,6 +210,29 @@ impl Part {
             Error::Fetch(format!("{}: other bytes than expected: {wrong}", remote.url))
         })
     }
+}
+
+/// At most `most` bytes of a body as they come, read on a thread of its own: there may be long silence between them.
+///
+/// Where nobody wants them any more, the thread ends with the next piece, or when the server has been silent too long.
+fn pieces(body: Body, most: u64) -> Result<Receiver<std::io::Result<Vec<u8>>>> {
+    let (send, pieces) = sync_channel(WAITING);
+    on_a_thread(move || {
+        let mut body = body.into_reader().take(most);
+        let mut piece = vec![0; 1 << 16];
+        loop {
+            let read = match body.read(&mut piece) {
+                Ok(0) => return,
+                Ok(read) => Ok(piece.get(..read).unwrap_or_default().to_vec()),
+                Err(why) => Err(why),
+            };
+            let last = read.is_err();
+            if send.send(read).is_err() || last {
+                return;
+            }
+        }
+    })?;
+    Ok(pieces)
 }
 
 /// Refuses a body that says itself that it is not the `bytes` wanted: another length, or a web page of any.

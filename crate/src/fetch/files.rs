@@ -1,6 +1,6 @@
 //! Files in the cache: where they lie, whether they are what they should be, and how they get there in one step.
 
-use crate::notebook::Progress;
+use crate::notebook::{self, Progress};
 use crate::{Error, Result};
 use sha2::{Digest, Sha256};
 use std::ffi::OsString;
@@ -83,6 +83,9 @@ pub fn sha256_of(path: &Path) -> Result<String> {
         let read = file.read(&mut piece).map_err(Error::file("cannot read", path))?;
         if read == 0 {
             return Ok(hasher.hex());
+        }
+        if notebook::interrupted() {
+            return Err(Error::Interrupted);
         }
         hasher.update(piece.get(..read).unwrap_or_default());
         if let Some(progress) = &progress {

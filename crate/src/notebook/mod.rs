@@ -6,7 +6,7 @@ pub mod display;
 pub mod lines;
 mod progress;
 
-pub use display::DebugDisplay;
+pub use display::show_debug;
 pub use progress::Progress;
 
 use lines::Line;

@@ -51,12 +51,14 @@ fn fetch_into(row: &WeightFile, folder: &Path) -> Result<(PathBuf, Said)> {
     if path.exists() {
         match check(row, &path) {
             Ok(()) => return Ok((path, Said { from: "the cache".into(), not })),
+            Err(Error::Interrupted) => return Err(Error::Interrupted),
             Err(e) => not.push(format!("the cache ({e})")),
         }
     }
     for source in row.sources {
         match from_source(row, source, &held, &path) {
             Ok(()) => return Ok((path, Said { from: name(source), not })),
+            Err(Error::Interrupted) => return Err(Error::Interrupted),
             Err(e) => not.push(e.to_string()),
         }
     }

@@ -46,6 +46,15 @@ pub struct Args {
     pub json: bool,
 }
 
+/// A notebook to check.
+struct ToCheck {
+    /// As the user named it.
+    named: PathBuf,
+    /// The same, wherever the current folder is.
+    file: PathBuf,
+    notebook: Notebook,
+}
+
 /// A notebook's end: none where it could not be run at all.
 struct Done {
     result: anyhow::Result<Checked>,
@@ -71,7 +80,9 @@ pub fn execute(args: &Args, around: &mut Surroundings<'_>) -> anyhow::Result<End
         let notebook = read(path)?;
         let kernel = args.running.kernel.as_deref();
         refuse_other_languages(&notebook, kernel).with_context(|| path.display().to_string())?;
-        notebooks.push((path.clone(), notebook));
+        // While one session opens, the current folder is another one, for those who check beside it, too.
+        let file = std::path::absolute(path).with_context(|| path.display().to_string())?;
+        notebooks.push(ToCheck { named: path.clone(), file, notebook });
     }
     let mut done: Vec<Option<Done>> = notebooks.iter().map(|_| None).collect();
     let open = around.open;
@@ -88,7 +99,7 @@ pub fn execute(args: &Args, around: &mut Surroundings<'_>) -> anyhow::Result<End
         }
     });
     let results: Vec<(&Path, &Done)> =
-        notebooks.iter().zip(&done).filter_map(|((path, _), done)| Some((path.as_path(), done.as_ref()?))).collect();
+        notebooks.iter().zip(&done).filter_map(|(one, done)| Some((one.named.as_path(), done.as_ref()?))).collect();
     if let Some(file) = &args.junit {
         write_junit(file, &results)?;
     }
@@ -107,7 +118,7 @@ fn sanitizer(file: Option<&Path>) -> anyhow::Result<Sanitizer> {
 /// Takes one notebook after the other, until none is left or somebody stops us.
 fn work(
     args: &Args,
-    notebooks: &[(PathBuf, Notebook)],
+    notebooks: &[ToCheck],
     settings: &Settings,
     open: Open<'_>,
     next: &AtomicUsize,
@@ -115,13 +126,13 @@ fn work(
 ) {
     while !was_stopped() {
         let index = next.fetch_add(1, Ordering::SeqCst);
-        let Some((path, notebook)) = notebooks.get(index) else { return };
+        let Some(to_check) = notebooks.get(index) else { return };
         let begun = Instant::now();
         let mut updated = 0;
-        let result = one(args, path, notebook, settings, open, &|message| drop(said.send(message)), index);
+        let result = one(args, to_check, settings, open, &|message| drop(said.send(message)), index);
         let result = result.and_then(|checked| {
             if args.update && checked.ran_through() {
-                updated = update(path, notebook, &checked)?;
+                updated = update(to_check, &checked)?;
             }
             Ok(checked)
         });
@@ -133,31 +144,29 @@ fn work(
 
 fn one(
     args: &Args,
-    path: &Path,
-    notebook: &Notebook,
+    ToCheck { file, notebook, .. }: &ToCheck,
     settings: &Settings,
     open: Open<'_>,
     say: &dyn Fn(Said),
     index: usize,
 ) -> anyhow::Result<Checked> {
-    let absolute = std::path::absolute(path).with_context(|| path.display().to_string())?;
-    let options = Options { folder: absolute.parent().map(Path::to_owned), ..Options::default() };
+    let options = Options { folder: file.parent().map(Path::to_owned), ..Options::default() };
     let mut session = args.running.open(open, options, &mut |output| say(Said::Opening(output)))?;
     Ok(check(notebook, session.as_mut(), settings, &mut |done, of| say(Said::Cells(index, done, of))))
 }
 
 /// Saves what is new; a notebook in which nothing is stays as it is, to the byte.
-fn update(path: &Path, notebook: &Notebook, checked: &Checked) -> anyhow::Result<usize> {
+fn update(ToCheck { named, file, notebook }: &ToCheck, checked: &Checked) -> anyhow::Result<usize> {
     let mut notebook = notebook.clone();
     let updated = checked.update(&mut notebook);
     if updated > 0 {
-        notebook.write(path).with_context(|| format!("cannot write {}", path.display()))?;
+        notebook.write(file).with_context(|| format!("cannot write {}", named.display()))?;
     }
     Ok(updated)
 }
 
-fn hear(said: Said, notebooks: &[(PathBuf, Notebook)], done: &mut [Option<Done>], around: &mut Surroundings<'_>) {
-    let path = |index: usize| notebooks.get(index).map(|(path, _)| path.display().to_string()).unwrap_or_default();
+fn hear(said: Said, notebooks: &[ToCheck], done: &mut [Option<Done>], around: &mut Surroundings<'_>) {
+    let path = |index: usize| notebooks.get(index).map(|one| one.named.display().to_string()).unwrap_or_default();
     match said {
         Said::Opening(output) => around.terminal.sent(&output),
         Said::Cells(index, cells, of) => {

@@ -76,6 +76,12 @@ pub fn install(args: &Install, around: &mut Surroundings<'_>) -> anyhow::Result<
         let what = flavour.display_name();
         around.terminal.line(&format!("Installed the kernel {name}, \"{what}\": {}", place.display()));
     }
+    if let Ok(first) = kernelspec::find(&args.place.name, &Folders::here())
+        && !first.folder.starts_with(&data)
+    {
+        let place = first.folder.display();
+        around.terminal.line(&format!("Jupyter will find another one first, in {place}: --sys-prefix replaces that."));
+    }
     if is_built_here(&program) {
         around.terminal.line(&format!(
             "It starts {}, which is in a build folder: the kernel breaks where that is moved or cleaned.",

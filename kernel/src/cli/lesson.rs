@@ -43,7 +43,9 @@ pub fn execute(args: &Args, around: &mut Surroundings<'_>) -> anyhow::Result<End
     if args.output.exists() && !args.output.is_dir() {
         bail!("--output {} is a file; a lesson's results need a folder", args.output.display());
     }
-    let mut options = Options::default();
+    // Cells run where the notebook will lie, as they will in Jupyter.
+    let folder = std::path::absolute(&args.output).with_context(|| format!("--output {}", args.output.display()))?;
+    let mut options = Options { folder: Some(folder), ..Options::default() };
     if let Some(data) = &args.data {
         options.environment.insert("CANDLEWICK_DATA".into(), photos(data)?);
     }

@@ -57,16 +57,19 @@ pub fn kernelspec() -> Finding {
 
 /// An installed kernel is right where it starts a program that is there; best, this one.
 fn judge(about: &'static str, installed: &Installed, program: &Path) -> Finding {
+    // Jupyter may look into an environment's folder before it looks into the user's.
+    let is_users = Folders::here().user().is_ok_and(|user| installed.folder.starts_with(user));
+    let install = if is_users { "candlewick install" } else { "candlewick install --sys-prefix" };
     let place = installed.folder.display();
     let starts = installed.spec.argv.first().map(Path::new).unwrap_or(Path::new(""));
     let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     if installed.flavour() != Some(Flavour::Candlewick) {
         Finding::bad(about, format!("{place} is not ours"), "jupyter kernelspec remove candlewick; candlewick install")
     } else if !starts.is_file() {
-        Finding::bad(about, format!("{place} starts {}, which is gone", starts.display()), "candlewick install")
+        Finding::bad(about, format!("{place} starts {}, which is gone", starts.display()), install)
     } else if real(starts) != real(program) {
         let text = format!("{place} starts {}, not this program", starts.display());
-        Finding::poor(about, text, "candlewick install, if it should start this one")
+        Finding::poor(about, text, format!("{install}, if it should start this one"))
     } else {
         Finding::good(about, format!("{place} starts this program"))
     }

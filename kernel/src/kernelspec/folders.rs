@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn the_users_folder_is_the_one_that_jupyter_takes() {
-        // `jupyter --paths` of jupyter_core 5.8 under these variables; macOS and Windows as its documentation has them.
+        // `jupyter_data_dir()` of jupyter_core 5.9.1 under these variables; macOS and Windows as its documentation has them.
         let home = ("HOME", "/home/ann");
         let cases = [
             (System::Linux, &[home][..], "/home/ann/.local/share/jupyter"),

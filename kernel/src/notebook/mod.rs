@@ -185,7 +185,10 @@ impl Notebook {
     pub fn language(&self) -> Option<String> {
         let metadata = self.root.get("metadata")?;
         let of = |part: &str, key: &str| metadata.get(part)?.get(key)?.as_str().map(str::to_lowercase);
-        of("kernelspec", "language").or_else(|| of("language_info", "name"))
+        // A notebook that never ran may name its kernel only.
+        let by_name =
+            || of("kernelspec", "name").filter(|name| name.starts_with("python")).map(|_| "python".to_owned());
+        of("kernelspec", "language").or_else(|| of("language_info", "name")).or_else(by_name)
     }
 
     /// The notebook's own metadata, where it has any.

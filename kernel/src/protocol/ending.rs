@@ -19,7 +19,7 @@ pub(super) async fn from_outside(server: &Server) {
 /// Ctrl-C in a terminal goes to the kernel, too, and is meant for its cell.
 async fn interrupts(server: &Server) {
     while tokio::signal::ctrl_c().await.is_ok() {
-        server.interrupt();
+        server.interrupt().await;
     }
     std::future::pending().await
 }

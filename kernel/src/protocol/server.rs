@@ -19,6 +19,9 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
+/// How long a session may take to hear of an interrupt.
+const HEARD: Duration = Duration::from_secs(1);
+
 /// How long what is under way may take to end once the kernel is shut down.
 pub(super) const GRACE: Duration = Duration::from_secs(1);
 
@@ -103,7 +106,7 @@ async fn obey(server: Rc<Server>, mut orders: mpsc::Receiver<Request>) {
         let Some(request) = request else { return };
         // First of all: it must not wait for front ends that lag.
         if request.kind() == "interrupt_request" {
-            server.interrupt();
+            server.interrupt().await;
         }
         server.status("busy", &request).await;
         let answer = match request.kind() {
@@ -161,13 +164,14 @@ impl Server {
         }
     }
 
-    /// Stops the cell that runs.
-    pub(super) fn interrupt(&self) {
-        if let Some(control) = self.session.control() {
-            // It may take its time.
-            tokio::task::spawn_blocking(move || control.interrupt());
-        }
+    /// Stops the cell that runs, and no later one: it comes back when the session has heard.
+    pub(super) async fn interrupt(&self) {
         self.interrupts.send_modify(|interrupts| *interrupts += 1);
+        if let Some(control) = self.session.control() {
+            let heard = tokio::task::spawn_blocking(move || control.interrupt());
+            // What comes next on control, a shutdown for one, must not wait for a session that is stuck.
+            let _ = timeout(HEARD, heard).await;
+        }
     }
 
     /// Answers a request for the kernel's end, and brings it about.

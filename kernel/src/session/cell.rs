@@ -10,7 +10,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use syn::parse::Parser;
 use syn::spanned::Spanned;
-use syn::{Block, Stmt};
+use syn::{Block, Item, Stmt};
+
+/// Shows a plain value as evcxr does, by its `Debug`, in one compile. Ends its line.
+///
+/// evcxr compiles a cell that ends in a plain value twice: once with `evcxr_display`, which fails, and then with
+/// `Debug`. With this trait in scope the first one succeeds. Types with an `evcxr_display` of their own keep it, because
+/// inherent methods go before a trait's. It is written into each cell because rustc offers a trait of the helper crate's
+/// in its errors, and the stock kernel then does not try `Debug` any more.
+const SHOWN_BY_DEBUG: &str = "trait ShownByDebug { fn evcxr_display(&self); } \
+    impl<T: ::std::fmt::Debug> ShownByDebug for T { fn evcxr_display(&self) { candlewick::notebook::show_debug(self) } }\n";
 
 /// A variable that outlives its cell.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,6 +55,8 @@ pub struct Cell {
     shown: Option<Range<usize>>,
     /// The variables that it binds at its top level, and whether with `mut`.
     pub bound: BTreeMap<String, bool>,
+    /// The crates that it names by `extern crate`, which evcxr takes for dependencies.
+    pub extern_crates: Vec<String>,
     /// Every word in it: what may be the name of a variable.
     words: BTreeSet<String>,
 }
@@ -58,13 +69,25 @@ impl Cell {
     pub fn parse(code: &str) -> Result<Self, (Vec<String>, String)> {
         let (commands, text) = split_commands(code);
         let Ok(statements) = Block::parse_within.parse_str(&text) else { return Err((commands, text)) };
-        let mut cell =
-            Self { words: words(&text), commands, text, items: Vec::new(), shown: None, bound: BTreeMap::new() };
+        let mut cell = Self {
+            words: words(&text),
+            commands,
+            text,
+            items: Vec::new(),
+            shown: None,
+            bound: BTreeMap::new(),
+            extern_crates: Vec::new(),
+        };
         let last = statements.len().saturating_sub(1);
         for (index, statement) in statements.iter().enumerate() {
             let range = statement.span().byte_range();
             match statement {
-                Stmt::Item(_) => cell.items.push(range),
+                Stmt::Item(item) => {
+                    cell.items.push(range);
+                    if let Item::ExternCrate(named) = item {
+                        cell.extern_crates.push(named.ident.to_string());
+                    }
+                }
                 Stmt::Local(local) => bindings(&local.pat, &mut cell.bound),
                 Stmt::Expr(_, None) if index == last => cell.shown = Some(range),
                 Stmt::Macro(call) if index == last && call.semi_token.is_none() => cell.shown = Some(range),
@@ -72,6 +95,11 @@ impl Cell {
             }
         }
         Ok(cell)
+    }
+
+    /// Whether it may wait for something async. evcxr would fetch and compile a runtime first, for a cell that cannot wait.
+    pub fn may_await(&self) -> bool {
+        self.words.contains("await")
     }
 
     /// Whether nothing is left to run or to compile.
@@ -119,7 +147,8 @@ impl Cell {
             let type_name = &variable.type_name;
             code += &format!(" let {mutable}{name} = candlewick::cell::take::<{type_name}>({name:?})?;");
         }
-        code += " let candlewick_ended = candlewick::cell::guard(|| { use candlewick::notebook::DebugDisplay as _;\n";
+        code += " let candlewick_ended = candlewick::cell::guard(|| { ";
+        code += SHOWN_BY_DEBUG;
         code += &self.statements();
         code += "\n;";
         for name in self.bound.keys().filter(|name| !moved.new.contains(*name)) {
@@ -183,7 +212,8 @@ fn judged_text<'a>(text: &str, used: &[(&String, &Variable)], probed: impl Itera
         let mutable = if variable.mutable { "mut " } else { "" };
         code += &format!("{mutable}{name}: {}, ", variable.type_name);
     }
-    code += ") -> Result<(), candlewick::cell::Failure> { use candlewick::notebook::DebugDisplay as _;\n";
+    code += ") -> ::std::result::Result<(), candlewick::cell::Failure> { ";
+    code += SHOWN_BY_DEBUG;
     code += text;
     code += "\n;";
     for name in probed {

@@ -49,6 +49,12 @@ impl Compiler {
         }
     }
 
+    /// Whether cells may name a crate without further ado.
+    pub fn knows(&self, name: &str) -> bool {
+        ["std", "core", "alloc", "proc_macro", "test", "self"].contains(&name)
+            || self.crates.iter().any(|known| known == name)
+    }
+
     /// A crate that cells may name from now on.
     pub fn add_crate(&mut self, name: &str) {
         let name = name.replace('-', "_");

@@ -1,6 +1,7 @@
 //! The compiler's messages, with their places counted as in the cell.
 
 use super::Diagnostic;
+use crate::ansi;
 use serde::Deserialize;
 
 /// How a cell lies in the file that was compiled.
@@ -74,6 +75,17 @@ impl Message {
         Some((name.to_owned(), found.to_owned()))
     }
 
+    /// What Rust does not say, because it knows nothing of cells.
+    fn help(&self) -> &'static str {
+        match self.raw.code.as_ref().map(|code| code.code.as_str()) {
+            Some("E0728") => {
+                "help: a cell is not async: add a runtime, as in `:dep tokio = { version = \"1\", features = [\"full\"] }`, \
+                 and wait by `tokio::runtime::Runtime::new()?.block_on(async { … })`\n"
+            }
+            _ => "",
+        }
+    }
+
     /// It, for people.
     pub fn diagnostic(&self) -> Diagnostic {
         let primary = self.raw.spans.iter().find(|span| span.is_primary);
@@ -91,7 +103,13 @@ impl Message {
     /// Rust's own text, its line numbers those of the cell, its arrow naming the cell and not a file.
     fn renumbered(&self) -> String {
         let rendered = self.raw.rendered.as_deref().unwrap_or(&self.raw.message);
-        rendered.split_inclusive('\n').map(|line| self.renumbered_line(line)).collect()
+        // The function that a cell is judged in, and what points at it, is nothing that anybody has written.
+        let mut ours = false;
+        let lines = rendered.split_inclusive('\n').filter(|line| {
+            ours = line.contains("fn candlewick_cell(") || ours && ansi::plain(line).trim_start().starts_with('|');
+            !ours
+        });
+        lines.map(|line| self.renumbered_line(line)).chain([self.help().to_owned()]).collect()
     }
 
     fn renumbered_line(&self, line: &str) -> String {
@@ -161,6 +179,15 @@ mod tests {
             diagnostic.rendered,
             "error[E0308]: mismatched types\n  --> line 2\n   |\n\u{1b}[1m 2\u{1b}[0m \u{1b}[1m|\u{1b}[0m let a: u8 = 300u16;\n   | fn old() {}\n   | 42 apples\n"
         );
+    }
+
+    #[test]
+    fn what_nobody_has_written_is_left_out() {
+        let diagnostic = message(
+            "error\n   |\n40 | fn candlewick_cell() -> R {\n   | --- this is not `async`\n41 | f().await\n   |     ^^^^^ only allowed inside\n",
+        )
+        .diagnostic();
+        assert_eq!(diagnostic.rendered, "error\n   |\n 1 | f().await\n   |     ^^^^^ only allowed inside\n");
     }
 
     #[test]

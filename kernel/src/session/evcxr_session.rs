@@ -4,10 +4,14 @@ use super::analyst::Analyst;
 use super::cell::{Cell, Moved, Variable, Variables, split_commands, words};
 use super::compiler::{Compiler, Judgement};
 use super::completeness::completeness;
+use super::end::{End, outcome, take_message};
+use super::names::word_at;
+use super::refusals::{as_evcxr_says, borrowed, note_moved};
 use super::reins::{GRACE, Rein, Reins};
 use super::said::Said;
+use super::standard_input;
 use super::worker::{Event, Finished, Refusal, StreamName, Worker};
-use super::{Completeness, Completion, Completions, Control, Diagnostic, Host, Outcome, Output, Report, Session};
+use super::{Completeness, Completions, Control, Host, Outcome, Output, Report, Session};
 use crate::build::{SessionFolder, Template};
 use crate::lines::Line;
 use anyhow::Result;
@@ -30,18 +34,18 @@ pub struct SessionOptions {
 /// One evcxr context, and what it needs to tell the truth and keep up.
 pub struct EvcxrSession {
     worker: Worker,
-    reins: Arc<Reins>,
-    compiler: Compiler,
-    kept: Variables,
+    pub(super) reins: Arc<Reins>,
+    pub(super) compiler: Compiler,
+    pub(super) kept: Variables,
     /// What the cells have defined or imported so far: name and text.
-    items: BTreeMap<String, String>,
-    cells: u64,
+    pub(super) items: BTreeMap<String, String>,
+    pub(super) cells: u64,
     /// Whether the cell under way has been compiled and has run, so that evcxr has taken over what it defines.
     has_run: bool,
     peak_memory: Option<u64>,
-    template: Template,
-    options: SessionOptions,
-    analyst: Option<Analyst>,
+    pub(super) template: Template,
+    pub(super) options: SessionOptions,
+    pub(super) analyst: Option<Analyst>,
     /// Last, so that it goes when nothing uses it any more.
     folder: SessionFolder,
 }
@@ -54,10 +58,6 @@ const LAG: Duration = Duration::from_secs(2);
 const TAB: Duration = Duration::from_millis(700);
 /// How long an inspection may take: it is asked for on purpose.
 const HOVER: Duration = Duration::from_secs(15);
-/// In a text shorter than this, in bytes, any variable may be meant.
-const SHORT: usize = 4000;
-/// How much of what a cell said last on standard error is told where its process dies, in bytes.
-const LAST_ERRORS: usize = 16 << 10;
 /// How often a running cell is looked at: whether it waits for input.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -92,7 +92,10 @@ impl EvcxrSession {
             Ok(cell) => cell,
             Err((_, text)) => return self.refuse_unparsed(&text),
         };
-        if let Some(failed) = self.run_commands(&cell.commands, host)? {
+        let mut commands = cell.commands.clone();
+        let unknown = cell.extern_crates.iter().filter(|name| !self.compiler.knows(name));
+        commands.extend(unknown.map(|name| format!(":dep {name} = \"*\"")));
+        if let Some(failed) = self.run_commands(&commands, host)? {
             return Ok(failed);
         }
         if cell.is_empty() {
@@ -101,7 +104,7 @@ impl EvcxrSession {
         let definitions = cell.definitions();
         let outdated = self.outdated(&definitions);
         let mut judgement = None;
-        if !outdated.is_empty() || !cfg!(unix) {
+        if !outdated.is_empty() || cell.may_await() || !cfg!(unix) {
             // Nothing may be lost for a cell that does not compile.
             let wrong = self.compiler.check(&cell, &self.kept)?;
             if !wrong.is_empty() {
@@ -202,7 +205,7 @@ impl EvcxrSession {
     }
 
     /// Where a cell was interrupted while it was being compiled.
-    fn interrupted_before_it_ran(&self, end: &End) -> Option<Outcome> {
+    pub(super) fn interrupted_before_it_ran(&self, end: &End) -> Option<Outcome> {
         (!end.ran && !matches!(end.finished, Finished::Died(_)) && self.reins.is_interrupted()).then(before_it_ran)
     }
 
@@ -223,7 +226,10 @@ impl EvcxrSession {
                  is still there",
                 GRACE.as_secs()
             )),
-            Outcome::Panicked(report) | Outcome::ReturnedError(report) => report,
+            Outcome::Panicked(mut report) | Outcome::ReturnedError(mut report) => {
+                report.message.push_str("; the variables of earlier cells are there");
+                report
+            }
             _ => Report::new("it stopped early, with what it had reached: all variables are there"),
         })
     }
@@ -244,70 +250,6 @@ impl EvcxrSession {
         }
     }
 
-    /// evcxr's own commands; an outcome only where one fails.
-    fn run_commands(&mut self, commands: &[String], host: &mut dyn Host) -> Result<Option<Outcome>> {
-        for command in commands {
-            let name = command.trim_start_matches(':').split_whitespace().next().unwrap_or_default();
-            let outcome = match name {
-                "dep" => self.add_dependency(command, host)?,
-                "vars" => {
-                    host.send(Output::Stdout(self.variables()));
-                    None
-                }
-                _ => Some(refused(name)),
-            };
-            if outcome.is_some() {
-                return Ok(outcome);
-            }
-        }
-        Ok(None)
-    }
-
-    fn variables(&self) -> String {
-        let line = |(name, variable): (&String, &Variable)| {
-            format!("let {}{name}: {}\n", if variable.mutable { "mut " } else { "" }, variable.type_name)
-        };
-        self.kept.iter().map(line).collect()
-    }
-
-    fn add_dependency(&mut self, command: &str, host: &mut dyn Host) -> Result<Option<Outcome>> {
-        let rest = command.strip_prefix(":dep").unwrap_or_default();
-        let name = rest.split(['=', ' ', '@']).find(|word| !word.is_empty()).unwrap_or_default().replace('-', "_");
-        // Each runs an empty cell as well: what evcxr runs, it must be told the end of.
-        let empty = format!("candlewick::cell::run({}, || Ok(()));", self.cells);
-        let code = match name.as_str() {
-            // It is there already.
-            "candlewick" => return Ok(None),
-            "candle_core" | "candle_nn" => {
-                host.send(Output::Stdout(format!(
-                    "`{name}` is candlewick's own: a second copy would number tensors anew and give wrong gradients.\n"
-                )));
-                format!("{empty}\nuse candlewick::{name};")
-            }
-            _ => format!("{command}\n{empty}"),
-        };
-        if self.reins.is_interrupted() {
-            return Ok(Some(before_it_ran()));
-        }
-        self.request(code)?;
-        let end = self.follow(Some(true), host)?;
-        if let Some(interrupted) = self.interrupted_before_it_ran(&end) {
-            return Ok(Some(interrupted));
-        }
-        Ok(match end.finished {
-            Finished::Returned { .. } => {
-                self.compiler.add_crate(&name);
-                None
-            }
-            Finished::Refused(refusals) => Some(Outcome::CompileErrors(refusals.iter().map(as_cargo_says).collect())),
-            Finished::Died(message) => {
-                self.kept.clear();
-                Some(Outcome::Died(Report::new(message)))
-            }
-            Finished::Failed(message) => Some(Outcome::Failed(Report::new(message))),
-        })
-    }
-
     fn refuse_unparsed(&self, text: &str) -> Result<Outcome> {
         let diagnostics = self.compiler.check_text(text, &self.kept)?;
         if !diagnostics.is_empty() {
@@ -316,14 +258,14 @@ impl EvcxrSession {
         Ok(Outcome::Failed(Report::new("the cell's syntax is newer than the parser that this kernel uses")))
     }
 
-    fn request(&self, code: String) -> Result<()> {
+    pub(super) fn request(&self, code: String) -> Result<()> {
         self.reins.compiling();
         self.worker.request(code)
     }
 
     /// Passes on what is said until what was requested has ended. A cell tells its end itself, and waits before it runs
     /// until it hears whether it is `wanted`; evcxr's own commands (none) do neither.
-    fn follow(&mut self, wanted: Option<bool>, host: &mut dyn Host) -> Result<End> {
+    pub(super) fn follow(&mut self, wanted: Option<bool>, host: &mut dyn Host) -> Result<End> {
         let mut end = End::default();
         let followed = self.events(wanted, &mut end, host);
         self.reins.idle();
@@ -398,7 +340,7 @@ impl EvcxrSession {
 
     /// A cell that reads its standard input waits for the person at the notebook.
     fn look_for_input(&self, end: &End, host: &mut dyn Host) {
-        if end.began && reads_input(self.worker.process()) {
+        if end.began && standard_input::is_read(self.worker.process()) {
             self.worker.feed(host.input("", false).as_deref());
         }
     }
@@ -415,40 +357,6 @@ impl EvcxrSession {
             "evcxr itself has panicked: {message}. It has been started anew; all variables, imports and definitions \
              are gone: run the cells from the top"
         ))
-    }
-
-    /// The analyst, started where there is none yet; none where it cannot be.
-    fn analyst(&mut self) -> Option<&mut Analyst> {
-        if self.analyst.as_ref().is_none_or(Analyst::has_ended) {
-            self.analyst = Analyst::start(&self.options.runtime, &self.template).ok();
-        }
-        self.analyst.as_mut()
-    }
-
-    /// All that a cell may refer to, as code to stand before it.
-    fn before(&self, code: &str) -> String {
-        let mut before = self.compiler.items_so_far();
-        for (name, variable) in &self.kept {
-            if code.contains(name.as_str()) || code.len() < SHORT {
-                let mutable = if variable.mutable { "mut " } else { "" };
-                before += &format!("let {mutable}{name}: {} = todo!();\n", variable.type_name);
-            }
-        }
-        before
-    }
-
-    /// Completion by the names that are known here, while the analyst is still reading.
-    fn names(&self, code: &str, cursor: usize) -> Completions {
-        let word = word_at(code, cursor);
-        let start = code.get(word.start..cursor).unwrap_or_default();
-        let mut known: BTreeMap<String, (&'static str, String)> = BTreeMap::new();
-        known.extend(words(&code[..word.start]).into_iter().map(|name| (name, ("text", String::new()))));
-        known.extend(self.items.keys().map(|name| (name.clone(), ("type", String::new()))));
-        let typed = |(name, variable): (&String, &Variable)| (name.clone(), ("variable", variable.type_name.clone()));
-        known.extend(self.kept.iter().map(typed));
-        let matches = known.into_iter().filter(|(name, _)| !start.is_empty() && name.starts_with(start));
-        let matches = matches.map(|(text, (kind, signature))| Completion { text, kind, signature });
-        Completions { matches: matches.collect(), replaces: word.start..cursor }
     }
 
     fn note_memory(&mut self) {
@@ -506,227 +414,6 @@ impl Session for EvcxrSession {
     }
 }
 
-/// The bytes of the name that stands at `cursor`, or ends there.
-fn word_at(code: &str, cursor: usize) -> std::ops::Range<usize> {
-    let in_name = |c: char| c.is_alphanumeric() || c == '_';
-    let (before, behind) = code.split_at_checked(cursor).unwrap_or((code, ""));
-    let start =
-        before.rfind(|c| !in_name(c)).map_or(0, |at| at + before[at..].chars().next().map_or(0, char::len_utf8));
-    let end = before.len() + behind.find(|c| !in_name(c)).unwrap_or(behind.len());
-    start..end
-}
-
-/// Whether a thread of the process waits for its standard input. Only Linux tells.
-fn reads_input(process: u32) -> bool {
-    let read = if cfg!(target_arch = "x86_64") { "0 0x0 " } else { "63 0x0 " };
-    let threads = std::fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
-    let mut calls = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("syscall")).ok());
-    calls.any(|call| call.starts_with(read))
-}
-
-fn before_it_ran() -> Outcome {
+pub(super) fn before_it_ran() -> Outcome {
     Outcome::Interrupted(Report::new("nothing of it has run yet, and all variables are there"))
-}
-
-/// What became of one piece of code.
-struct End {
-    finished: Finished,
-    /// Whether the process has come to the cell.
-    began: bool,
-    /// Whether the cell was let go.
-    ran: bool,
-    /// How the helper crate says that the cell ended.
-    marked: Option<Outcome>,
-    /// Whether all that the cell wrote to standard error is here.
-    errors_ended: bool,
-    output_closed: bool,
-    errors_closed: bool,
-    stderr: String,
-}
-
-impl Default for End {
-    fn default() -> Self {
-        Self {
-            finished: Finished::Failed(String::new()),
-            began: false,
-            ran: false,
-            marked: None,
-            errors_ended: false,
-            output_closed: false,
-            errors_closed: false,
-            stderr: String::new(),
-        }
-    }
-}
-
-impl End {
-    fn closed(&mut self, name: StreamName) {
-        match name {
-            StreamName::Output => self.output_closed = true,
-            StreamName::Errors => self.errors_closed = true,
-        }
-    }
-
-    /// Whether nothing more is to come, now that evcxr has finished.
-    fn is_whole(&self) -> bool {
-        match self.finished {
-            Finished::Returned { .. } if self.ran => {
-                (self.marked.is_some() || self.output_closed) && (self.errors_ended || self.errors_closed)
-            }
-            Finished::Died(_) if self.began => self.output_closed && self.errors_closed,
-            // Nothing of it has run.
-            _ => true,
-        }
-    }
-
-    fn add_errors(&mut self, text: &str) {
-        self.stderr += text;
-        let surplus = self.stderr.len().saturating_sub(LAST_ERRORS);
-        if surplus > LAST_ERRORS {
-            let cut = (surplus..).find(|at| self.stderr.is_char_boundary(*at)).unwrap_or(0);
-            self.stderr.drain(..cut);
-        }
-    }
-}
-
-fn take_message(message: Line, cell: u64, end: &mut End, host: &mut dyn Host) {
-    match message {
-        Line::Done { cell: number } if number == cell => end.marked = Some(Outcome::Done),
-        Line::ReturnedError { cell: number, message, line } if number == cell => {
-            end.marked = Some(Outcome::ReturnedError(report(message, line, String::new())));
-        }
-        Line::Panicked { cell: number, message, line, backtrace } if number == cell => {
-            end.marked = Some(Outcome::Panicked(report(message, line, backtrace)));
-        }
-        // Another cell's number: printed by the cell itself, or by a thread that an earlier one left running.
-        Line::Began { .. } | Line::Done { .. } | Line::ReturnedError { .. } | Line::Panicked { .. } => {}
-        Line::Progress { task, what, done, total, unit, finished } => {
-            host.send(Output::Progress { task, what, done, total, unit, finished });
-        }
-        Line::Display { media, id } => host.send(Output::Display { media, id }),
-        Line::Result { media } => host.send(Output::Result { media }),
-        Line::Clear { wait } => host.send(Output::Clear { wait }),
-        Line::Report { about, facts } => host.send(Output::Report { about, facts }),
-        // Asked where the answer is waited for.
-        Line::Ask { .. } | Line::Left => {}
-    }
-}
-
-fn report(message: String, line: Option<u32>, detail: String) -> Report {
-    Report { message, line: line.and_then(|line| usize::try_from(line).ok()), detail }
-}
-
-fn outcome(end: End) -> Outcome {
-    match end.finished {
-        Finished::Returned { source, .. } => match end.marked {
-            Some(Outcome::Panicked(report)) => Outcome::Panicked(in_cell(report, &source)),
-            Some(Outcome::ReturnedError(report)) => Outcome::ReturnedError(in_cell(report, &source)),
-            Some(outcome) => outcome,
-            None => Outcome::Failed(Report::new("the cell returned without saying how it ended")),
-        },
-        Finished::Died(message) => {
-            let cause = if message.contains("SIGSEGV") { ": most often a recursion without end" } else { "" };
-            let report = Report::new(format!("{}{cause}", message.trim()));
-            Outcome::Died(Report { detail: end.stderr, ..report })
-        }
-        Finished::Failed(message) => Outcome::Failed(Report::new(message)),
-        Finished::Refused(refusals) => Outcome::CompileErrors(refusals.iter().map(as_evcxr_says).collect()),
-    }
-}
-
-fn in_cell(report: Report, source: &str) -> Report {
-    Report { line: report.line.and_then(|line| line_in_cell(source, line)), ..report }
-}
-
-/// The line of the cell for a line of the source that evcxr made of it.
-fn line_in_cell(source: &str, line: usize) -> Option<usize> {
-    let start = source.lines().position(|text| text.contains("candlewick::cell::run("))?;
-    line.checked_sub(start + 1).filter(|line| *line > 0)
-}
-
-fn as_evcxr_says(refusal: &Refusal) -> Diagnostic {
-    Diagnostic {
-        code: refusal.code.clone(),
-        message: refusal.message.clone(),
-        line: refusal.line.and_then(|line| line.checked_sub(1)).filter(|line| *line > 0),
-        column: None,
-        rendered: refusal.rendered.clone(),
-    }
-}
-
-/// What to say of a command that would leave the session in pieces, or that it has no need of.
-fn refused(command: &str) -> Outcome {
-    let instead = match command {
-        "clear" | "restart" | "quit" => "restart or shut down the kernel instead",
-        "type" | "t" | "doc" | "help" => "ask the front end about a name, with Shift-Tab or `?`",
-        "load_config" | "toolchain" | "linker" | "opt" | "codegen_backend" => {
-            "cells are compiled as their dependencies are, once for all notebooks"
-        }
-        _ => "`:dep` and `:vars` are known",
-    };
-    let message = format!("`:{command}` is not for this kernel: {instead}");
-    let rendered = format!("error: {message}\n");
-    Outcome::CompileErrors(vec![Diagnostic { code: None, message, line: None, column: None, rendered }])
-}
-
-/// What cargo has against a dependency: its error, without what it did before.
-fn as_cargo_says(refusal: &Refusal) -> Diagnostic {
-    let error = refusal.message.find("error:").map_or(refusal.message.as_str(), |start| &refusal.message[start..]);
-    let message = error.trim_start_matches("error:").trim().to_owned();
-    Diagnostic { rendered: error.to_owned(), message, ..as_evcxr_says(refusal) }
-}
-
-/// What to say where evcxr's own part of the code is refused because a variable cannot outlive the cell.
-fn borrowed(refusals: &[Refusal]) -> Option<Diagnostic> {
-    const CODES: [&str; 7] = ["E0310", "E0499", "E0502", "E0505", "E0521", "E0597", "E0716"];
-    let refusal = refusals.iter().find(|refusal| refusal.code.as_deref().is_some_and(|code| CODES.contains(&code)))?;
-    let message = "a variable of this cell borrows from another value, and what is kept for later cells may not borrow: \
-                   `.clone()` it, as in `let first = items[0].clone();`, or put the cell into `{ … }`";
-    let line = refusal.line.and_then(|line| line.checked_sub(1)).filter(|line| *line > 0);
-    let rendered = format!("error[{}]: {message}\n({})\n", refusal.code.as_deref()?, refusal.message);
-    Some(Diagnostic { code: refusal.code.clone(), message: message.to_owned(), line, column: None, rendered })
-}
-
-/// Notes the variables that the compiler says are used up where they should be kept; whether there were any new ones.
-fn note_moved(refusals: &[Refusal], (new, old): (usize, usize), moved: &mut Moved) -> bool {
-    let mut found = false;
-    for refusal in refusals.iter().filter(|refusal| refusal.code.as_deref() == Some("E0382")) {
-        let Some(name) = refusal.message.split('`').nth(1).and_then(|place| place.split('.').next()) else { continue };
-        let set = match refusal.line {
-            Some(line) if line == new => &mut moved.new,
-            Some(line) if line == old => &mut moved.old,
-            _ => continue,
-        };
-        found |= set.insert(name.to_owned());
-    }
-    found
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_variable_that_is_used_up_is_told_from_a_mistake() {
-        let refusal = |message: &str, line| Refusal {
-            code: Some("E0382".into()),
-            message: message.into(),
-            line: Some(line),
-            rendered: String::new(),
-        };
-        let mut moved = Moved::default();
-        assert!(!note_moved(&[refusal("use of moved value: `a`", 2)], (5, 6), &mut moved), "in the cell itself");
-        assert!(note_moved(&[refusal("use of moved value: `a`", 5)], (5, 6), &mut moved));
-        assert!(note_moved(&[refusal("use of partially moved value: `b.c`", 6)], (5, 6), &mut moved));
-        assert!(!note_moved(&[refusal("use of moved value: `b`", 6)], (5, 6), &mut moved), "known already");
-        assert!(moved.new.contains("a") && moved.old.contains("b") && moved.old.len() == 1);
-    }
-
-    #[test]
-    fn the_name_at_the_cursor_is_found() {
-        let code = "é.map(t_1)";
-        let name = |cursor| &code[word_at(code, cursor)];
-        assert_eq!((name(0), name(2), name(3), name(5), name(6), name(7)), ("é", "é", "map", "map", "map", "t_1"));
-        assert_eq!((word_at("", 0), word_at("a ", 2), word_at("a", 9)), (0..0, 2..2, 0..1));
-    }
 }

@@ -4,12 +4,17 @@ pub mod analyst;
 mod cell;
 #[cfg(unix)]
 mod channel;
+mod commands;
 mod compiler;
 mod completeness;
 mod diagnostics;
+mod end;
 mod evcxr_session;
+mod names;
+mod refusals;
 mod reins;
 mod said;
+mod standard_input;
 mod worker;
 
 pub use evcxr_session::{EvcxrSession, SessionOptions};

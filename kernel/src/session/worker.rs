@@ -182,10 +182,14 @@ fn open(folder: &Path, command: Command) -> Result<(CommandContext, evcxr::EvalC
     let _guard = CURRENT_FOLDER.lock().unwrap_or_else(PoisonError::into_inner);
     let before = std::env::current_dir().context("the current folder is gone")?;
     std::env::set_current_dir(folder).with_context(|| format!("{EVCXR_CONFIG} in {}", folder.display()))?;
+    let program = command.get_program().to_owned();
     let opened = EvalContext::with_subprocess_command(command);
     std::env::set_current_dir(before)?;
     match opened {
         Ok((context, outputs)) => Ok((CommandContext::with_eval_context(context), outputs)),
+        Err(_) if !Path::new(&program).is_file() => {
+            bail!("this kernel's program is not there any more: it was built anew or moved. Restart the kernel")
+        }
         Err(error) => bail!("evcxr could not start: {error}"),
     }
 }

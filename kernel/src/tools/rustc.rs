@@ -65,9 +65,29 @@ impl Recorded {
         Ok(())
     }
 
+    fn read(path: &Path) -> Option<Self> {
+        serde_json::from_str(&std::fs::read_to_string(path).ok()?).ok()
+    }
+
+    /// Where a crate was added and those that were there are the same, the types of earlier cells stay what they are.
+    ///
+    /// To the compiler a type is its name and the `metadata` of its crate, which cargo makes of all that a package needs.
+    fn keep_types_of(&mut self, before: &Self) {
+        let is_there = |of_before: &String| self.arguments.contains(of_before);
+        let externs = before.arguments.iter().zip(before.arguments.iter().skip(1));
+        if !externs.filter(|(option, _)| *option == "--extern").all(|(_, value)| is_there(value)) {
+            return;
+        }
+        let is_metadata = |argument: &String| argument.starts_with("metadata=");
+        let old = before.arguments.iter().find(|argument| is_metadata(argument));
+        if let (Some(old), Some(new)) = (old, self.arguments.iter_mut().find(|argument| is_metadata(argument))) {
+            old.clone_into(new);
+        }
+    }
+
     /// The command for the cell in the current folder; none where it does not fit any more.
     fn fitting() -> Option<Self> {
-        let recorded: Self = serde_json::from_str(&std::fs::read_to_string(RECORDED).ok()?).ok()?;
+        let recorded = Self::read(Path::new(RECORDED))?;
         let manifest = std::fs::read_to_string("Cargo.toml").ok()?;
         let flags = std::env::var("RUSTFLAGS").unwrap_or_default();
         // The sources of a package on this disk may have changed: cargo looks.
@@ -106,6 +126,9 @@ pub fn record() -> Option<ExitCode> {
         let of_package =
             |name: &str| ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_"].iter().any(|s| name.starts_with(s));
         recorded.environment = std::env::vars().filter(|(name, _)| of_package(name)).collect();
+        if let Some(before) = Recorded::read(Path::new(&file)) {
+            recorded.keep_types_of(&before);
+        }
         // Without it every cell goes through cargo: slower, and right.
         let _ = recorded.write(Path::new(&file));
     }
@@ -175,6 +198,24 @@ mod tests {
         recorded(&real.join("unknown")).write(&real.join("template").join(RECORDED)).unwrap();
         Recorded::carry(&real.join("template"), &real.join("elsewhere")).unwrap();
         assert!(!real.join("elsewhere").join(RECORDED).exists(), "it would write into another's folder");
+    }
+
+    #[test]
+    fn types_stay_where_only_a_crate_was_added() {
+        let of = |externs: &[&str], metadata: &str| {
+            let mut recorded = recorded(Path::new("/session"));
+            recorded.arguments.extend(["-C".to_owned(), format!("metadata={metadata}")]);
+            let externs = externs.iter().flat_map(|one| ["--extern".to_owned(), (*one).to_owned()]);
+            recorded.arguments.extend(externs);
+            recorded
+        };
+        let before = of(&["a=liba-1.rlib"], "old");
+        let mut added = of(&["a=liba-1.rlib", "b=libb-1.rlib"], "new");
+        added.keep_types_of(&before);
+        assert_eq!(added, of(&["a=liba-1.rlib", "b=libb-1.rlib"], "old"));
+        let mut changed = of(&["a=liba-2.rlib", "b=libb-1.rlib"], "new");
+        changed.keep_types_of(&before);
+        assert_eq!(changed, of(&["a=liba-2.rlib", "b=libb-1.rlib"], "new"));
     }
 
     #[test]

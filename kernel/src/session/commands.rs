@@ -1,0 +1,89 @@
+//! evcxr's own commands, as far as this kernel knows them: `:dep` and `:vars`.
+
+use super::cell::Variable;
+use super::evcxr_session::{EvcxrSession, before_it_ran};
+use super::refusals::as_cargo_says;
+use super::worker::Finished;
+use super::{Diagnostic, Host, Outcome, Output, Report};
+use anyhow::Result;
+
+impl EvcxrSession {
+    /// evcxr's own commands; an outcome only where one fails.
+    pub(super) fn run_commands(&mut self, commands: &[String], host: &mut dyn Host) -> Result<Option<Outcome>> {
+        for command in commands {
+            let name = command.trim_start_matches(':').split_whitespace().next().unwrap_or_default();
+            let outcome = match name {
+                "dep" => self.add_dependency(command, host)?,
+                "vars" => {
+                    host.send(Output::Stdout(self.variables()));
+                    None
+                }
+                _ => Some(refused(name)),
+            };
+            if outcome.is_some() {
+                return Ok(outcome);
+            }
+        }
+        Ok(None)
+    }
+
+    fn variables(&self) -> String {
+        let line = |(name, variable): (&String, &Variable)| {
+            format!("let {}{name}: {}\n", if variable.mutable { "mut " } else { "" }, variable.type_name)
+        };
+        self.kept.iter().map(line).collect()
+    }
+
+    fn add_dependency(&mut self, command: &str, host: &mut dyn Host) -> Result<Option<Outcome>> {
+        let rest = command.strip_prefix(":dep").unwrap_or_default();
+        let name = rest.split(['=', ' ', '@']).find(|word| !word.is_empty()).unwrap_or_default().replace('-', "_");
+        // Each runs an empty cell as well: what evcxr runs, it must be told the end of.
+        let empty = format!("candlewick::cell::run({}, || Ok(()));", self.cells);
+        let code = match name.as_str() {
+            // It is there already.
+            "candlewick" => return Ok(None),
+            "candle_core" | "candle_nn" => {
+                host.send(Output::Stdout(format!(
+                    "`{name}` is candlewick's own: a second copy would number tensors anew and give wrong gradients.\n"
+                )));
+                format!("{empty}\nuse candlewick::{name};")
+            }
+            _ => format!("{command}\n{empty}"),
+        };
+        if self.reins.is_interrupted() {
+            return Ok(Some(before_it_ran()));
+        }
+        self.request(code)?;
+        let end = self.follow(Some(true), host)?;
+        if let Some(interrupted) = self.interrupted_before_it_ran(&end) {
+            return Ok(Some(interrupted));
+        }
+        Ok(match end.finished {
+            Finished::Returned { .. } => {
+                self.compiler.add_crate(&name);
+                None
+            }
+            Finished::Refused(refusals) => Some(Outcome::CompileErrors(refusals.iter().map(as_cargo_says).collect())),
+            Finished::Died(message) => {
+                self.kept.clear();
+                Some(Outcome::Died(Report::new(message)))
+            }
+            Finished::Failed(message) => Some(Outcome::Failed(Report::new(message))),
+        })
+    }
+}
+
+/// What to say of a command that would leave the session in pieces, or that it has no need of.
+fn refused(command: &str) -> Outcome {
+    let instead = match command {
+        "clear" | "restart" | "quit" => "restart or shut down the kernel instead",
+        "type" | "t" | "doc" | "help" => "ask the front end about a name, with Shift-Tab or `?`",
+        "load_config" | "toolchain" | "linker" | "opt" | "codegen_backend" => {
+            "cells are compiled as their dependencies are, once for all notebooks"
+        }
+        _ => "`:dep` and `:vars` are known",
+    };
+    let message = format!("`:{command}` is not for this kernel: {instead}");
+    let rendered = format!("error: {message}\n");
+    Outcome::CompileErrors(vec![Diagnostic { code: None, message, line: None, column: None, rendered }])
+}
