@@ -290,3 +290,56 @@ fn end_compiler(folder: &Path) {
         signal_group(group, Asked::ToEnd);
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    fn reins(folder: &Path) -> Arc<Reins> {
+        let child = Command::new("sleep").arg("600").spawn().unwrap();
+        Reins::new(Arc::new(Mutex::new(child)), folder)
+    }
+
+    #[test]
+    fn an_interrupt_is_meant_for_the_whole_request_and_for_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let reins = reins(folder.path());
+        let rein = Rein(Arc::clone(&reins));
+        rein.interrupt();
+        rein.begin();
+        assert!(!reins.is_interrupted(), "nothing ran then");
+        rein.interrupt();
+        for _ in 0..2 {
+            reins.begin();
+            assert!(reins.is_interrupted(), "it came before the session heard of the cell");
+            reins.end();
+        }
+        rein.end();
+        rein.interrupt();
+        reins.begin();
+        assert!(!reins.is_interrupted());
+        reins.end();
+        reins.end_child();
+    }
+
+    #[test]
+    fn no_later_compilation_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let (reins, refused) = (reins(folder.path()), folder.path().join(REFUSED));
+        reins.begin();
+        reins.compiling();
+        let first = reins.state().number;
+        reins.compiling();
+        reins.stop_compiling_of(first);
+        assert!(!refused.exists());
+        Rein(Arc::clone(&reins)).interrupt();
+        assert!(refused.exists());
+        reins.compiling();
+        assert!(refused.exists(), "it is interrupted");
+        reins.begin();
+        reins.compiling();
+        assert!(!refused.exists());
+        reins.idle();
+        reins.end_child();
+    }
+}
