@@ -187,6 +187,51 @@ fn a_type_defined_anew_takes_its_variables_with_it() {
     assert_eq!((ran.text(3), ran.text(4)), ("4".to_owned(), "5".to_owned()));
 }
 
+/// A `:dep` before it is a cell of its own to evcxr, which says nothing of what follows.
+#[test]
+fn a_refused_cell_defines_nothing_whatever_its_commands_did() {
+    let ran = run(&[
+        "struct P { n: [u64; 3] }",
+        "# raises\n:dep candle-core\nstruct P { n: String }\nlet x: i32 = \"oops\";",
+        "let p = P { n: [1, 2, 3] };",
+        ":dep candle-core\nstruct P { n: String }\nlet y = 1;",
+        "# raises\np.n.len()",
+        "y",
+    ]);
+    assert!(ran.output.status.success(), "{}", ran.said());
+    assert!(ran.text(1).contains("mismatched types"), "{}", ran.text(1));
+    assert!(ran.text(3).contains("defined anew"), "{}", ran.text(3));
+    assert!(ran.text(4).contains("cannot find value `p`"), "{}", ran.text(4));
+    assert_eq!(ran.text(5), "1");
+}
+
+#[test]
+fn a_variable_that_is_gone_gives_its_name_back() {
+    let ran = run(&[
+        "let p = 1;",
+        // The name is no word of the cell, so that the kernel does not know what it does.
+        "let name: String = [112u8 as char].iter().collect();\nlet n = candlewick::cell::take::<i32>(&name)?;",
+        "# raises\nlet p = 2;",
+        "let p = 3;",
+        "p + n",
+    ]);
+    assert!(ran.output.status.success(), "{}", ran.said());
+    assert!(ran.text(2).contains("`p` is gone"), "{}", ran.text(2));
+    assert_eq!(ran.text(4), "4");
+}
+
+#[test]
+fn content_that_breaks_off_takes_nothing_with_it() {
+    let ran = run(&[
+        "struct P;\nimpl P { fn evcxr_display(&self) { println!(\"EVCXR_BEGIN_CONTENT text/html\"); panic!(\"halfway\") } }",
+        "# raises\nP",
+        "1 + 1",
+    ]);
+    assert!(ran.output.status.success(), "{}", ran.said());
+    assert!(ran.text(1).contains("halfway"), "{}", ran.text(1));
+    assert_eq!(ran.text(2), "2");
+}
+
 #[test]
 fn borrows_and_shadows_are_told_in_the_cells_own_words() {
     let ran = run(&[

@@ -148,22 +148,84 @@ fn a_download_stops_and_what_has_come_is_kept() {
 fn a_compiler_under_way_is_ended_and_nothing_is_lost() {
     let mut kernel = Kernel::start();
     kernel.printed("let kept = 4;");
-    // The compiler reads a pipe in which nothing ever comes: this takes it for ever, and it says when it has begun.
-    let folder = tempfile::tempdir().unwrap();
-    let pipe = folder.path().join("pipe");
-    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    let code = format!("println!(\"{{}}\", include_str!({pipe:?}));");
-    let control = kernel.session.control();
-    let asker = std::thread::spawn(move || {
-        let written = std::fs::File::create(pipe);
-        control.interrupt();
-        written
-    });
-    let outcome = kernel.run(&code).1;
-    drop(asker.join().unwrap().unwrap());
-    let untouched = |message: &str| message.contains("nothing of it has run");
-    assert!(matches!(&outcome, Outcome::Interrupted(report) if untouched(&report.message)), "{outcome:?}");
-    assert_eq!(kernel.printed("println!(\"{kept}\");"), "4\n");
+    // The compiler reads a pipe in which nothing ever comes: this takes it for ever, and it says when it has begun. Where
+    // the cell binds a variable, another compiler looks at it meanwhile.
+    for begins in ["println!(\"{}\", ", "let text = ("] {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let code = format!("{begins}include_str!({pipe:?}));");
+        let control = kernel.session.control();
+        let asker = std::thread::spawn(move || {
+            let written = std::fs::File::create(pipe);
+            control.interrupt();
+            written
+        });
+        let outcome = kernel.run(&code).1;
+        drop(asker.join().unwrap().unwrap());
+        let untouched = |message: &str| message.contains("nothing of it has run");
+        assert!(matches!(&outcome, Outcome::Interrupted(report) if untouched(&report.message)), "{outcome:?}");
+        assert_eq!(kernel.printed("println!(\"{kept}\");"), "4\n");
+    }
+}
+
+/// What runs while a cell is loaded, before the helper crate hears of it, cannot be asked.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_cell_that_hangs_while_it_is_loaded_is_ended() {
+    let mut kernel = Kernel::start();
+    kernel.printed("let kept = 4;");
+    let message = kernel.interrupted(
+        "extern \"C\" fn hang() {\n    println!(\"ready\");\n    loop { std::hint::spin_loop(); }\n}\n\
+         #[used]\n#[unsafe(link_section = \".init_array\")]\nstatic HANGS: extern \"C\" fn() = hang;\n1 + 1",
+    );
+    assert!(message.contains("did not stop") && message.contains("`kept` is gone"), "{message}");
+    assert_eq!(kernel.printed("let kept = 5;\nprintln!(\"{kept}\");"), "5\n");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_a_cell_has_started_is_interrupted_with_it() {
+    let mut kernel = Kernel::start();
+    kernel.printed("let kept = 4;");
+    let sleeps = "println!(\"ready\");\nlet slept = std::process::Command::new(\"sleep\").arg(\"600\").status()?;";
+    assert!(kernel.interrupted(sleeps).contains("all variables are there"));
+    assert_eq!(kernel.printed("println!(\"{kept} {}\", slept.success());"), "4 false\n");
+    // What does not stop, is ended with the cell.
+    let (outputs, outcome) = kernel.run(
+        "use std::io::Write;\nlet child = std::process::Command::new(\"sh\").args([\"-c\", \"trap '' INT; read x\"])\n    \
+         .stdin(std::process::Stdio::piped()).spawn()?;\nprintln!(\"{} ready\", child.id());\nstd::mem::forget(child);\n\
+         loop { std::hint::spin_loop(); }",
+    );
+    assert!(matches!(outcome, Outcome::Interrupted(_)), "{outcome:?}");
+    let said: String = outputs.iter().map(|output| if let Output::Stdout(text) = output { text } else { "" }).collect();
+    let number = said.split_whitespace().next().unwrap();
+    kernel.printed("1 + 1;");
+    let is_there = || std::process::Command::new("kill").args(["-0", number]).output().unwrap().status.success();
+    // It has been killed; that it is gone is for the system to do.
+    while is_there() {
+        std::thread::yield_now();
+    }
+}
+
+/// Neither what the dead process held nor what a cell would have dropped.
+#[test]
+fn a_process_that_dies_takes_all_variables_with_it() {
+    let mut kernel = Kernel::start();
+    kernel.printed("struct P { a: i32 }\nlet p = P { a: 1 };");
+    let (_, outcome) = kernel.run("struct P { a: i64 }\nstd::process::abort();");
+    assert!(!matches!(outcome, Outcome::Done), "{outcome:?}");
+    assert_eq!(kernel.printed("let p = 1;\nprintln!(\"{p}\");"), "1\n");
+    assert_eq!(kernel.printed("let p = 2;\nprintln!(\"{p}\");"), "2\n");
+}
+
+#[test]
+fn an_interrupted_cell_that_ends_its_process_is_told_so() {
+    let mut kernel = Kernel::start();
+    kernel.printed("let kept = 4;");
+    let message = kernel
+        .interrupted("println!(\"ready\");\nwhile !candlewick::notebook::interrupted() {}\nstd::process::exit(7);");
+    assert!(message.contains("by itself") && message.contains("`kept` is gone"), "{message}");
 }
 
 #[test]

@@ -64,7 +64,8 @@ impl Session for Echo {
             let (command, rest) = line.split_once(' ').unwrap_or((line, ""));
             match command {
                 "ask" | "ask-secret" => {
-                    let answer = host.input(rest, command == "ask-secret").unwrap_or_else(|| "nobody".to_owned());
+                    let answer =
+                        host.input(rest, command == "ask-secret", &|| true).unwrap_or_else(|| "nobody".to_owned());
                     host.send(Output::Stdout(format!("{answer}\n")));
                 }
                 "sleep" if self.asked.sleep(Duration::from_millis(rest.parse().unwrap())) => {

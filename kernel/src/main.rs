@@ -8,11 +8,11 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // First of all: this very binary is started again as cargo and rustc, and by evcxr as the process that runs cells.
-    if let Some(code) = tools::stand_in().or_else(tools::record) {
+    if let Some(code) = tools::stand_in().or_else(tools::record).or_else(tools::judge) {
         return code;
     }
     if std::env::var_os("EVCXR_IS_RUNTIME").is_some() {
-        tools::end_with_parent();
+        tools::end_as_a_group();
     }
     evcxr::runtime_hook();
     if let Some(code) = session::analyst::serve() {

@@ -12,6 +12,7 @@ while !candlewick::notebook::interrupted() {
 }
 println!("heard");
 """
+SLEEPING = 'std::process::Command::new("sleep").arg("600").status()?;'
 DEAF = """
 println!("deaf");
 loop {
@@ -36,15 +37,20 @@ SLOW_TO_COMPILE = "\n".join(
 )
 
 
-def compilers(process):
-    """The rustc processes that a kernel has under way."""
+def started(process):
+    """The names of the processes that a kernel has under way."""
     names = []
     for child in with_children(process)[1:]:
         try:
             names.append(child.name())
         except psutil.NoSuchProcess:
             pass
-    return [name for name in names if name == "rustc"]
+    return names
+
+
+def compilers(process):
+    """The rustc processes among them."""
+    return [name for name in started(process) if name == "rustc"]
 
 
 def test_a_loop_that_listens_stops_and_keeps_the_variables(kernel):
@@ -117,12 +123,17 @@ def test_a_restart_forgets_everything(kernel, running):
     assert kernel.run("1 + 1").value == "2"
 
 
-@pytest.mark.parametrize("cell", [None, DEAF, SLOW_TO_COMPILE], ids=["idle", "in_a_cell", "in_a_compilation"])
+@pytest.mark.parametrize(
+    "cell", [None, DEAF, SLEEPING, SLOW_TO_COMPILE], ids=["idle", "in_a_cell", "in_what_a_cell_starts", "in_a_compilation"]
+)
 def test_a_shutdown_ends_every_process(cell):
     front_end = FrontEnd()
     front_end.good("let before = 1;")
     if cell == DEAF:
         front_end.send(cell).until_printed("deaf")
+    elif cell == SLEEPING:
+        front_end.send(cell)
+        wait_until(lambda: "sleep" in started(front_end.process), "a cell starts a process")
     elif cell:
         front_end.send(cell)
         wait_until(lambda: compilers(front_end.process), "a compiler runs")

@@ -25,6 +25,7 @@ CELLS = [
     'loop { println!("x"); }',
     "fn f<T: Copy>(t: T) -> [T; 2] { [t, t] }\n" + "".join(f"let x{i} = f({i}.0);\n" for i in range(60)) + "loop {}",
     'let bar = candlewick::notebook::Progress::new("Reading", None, "photos"); loop { bar.advance(1); }',
+    'std::process::Command::new("sleep").arg("600").status()?;',
 ]
 CLIENT = """
 import json, sys

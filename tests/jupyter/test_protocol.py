@@ -3,7 +3,7 @@
 import jupyter_kernel_test
 import pytest
 
-from front_end import KERNEL, PATIENCE, wait_until
+from front_end import KERNEL, PATIENCE, wait_until, with_children
 
 
 class TestSuite(jupyter_kernel_test.KernelTests):
@@ -58,6 +58,33 @@ def test_a_cell_asks_and_is_answered(kernel, code):
     assert (cell.status, cell.value) == ("ok", '"Ada"')
     # Either as the request's own prompt or as printed text, but the person sees what is asked.
     assert "name? " in request["content"]["prompt"] + cell.text
+
+
+def test_threads_that_ask_at_once_each_get_their_own_answer(kernel):
+    cell = kernel.send(
+        "{ let ask = |name: &'static str| std::thread::spawn(move || candlewick::notebook::input(name));\n"
+        'let asked: Vec<_> = ["a", "b", "c", "d"].into_iter().map(ask).collect();\n'
+        "let answers: Vec<_> = asked.into_iter().map(|it| it.join().unwrap().unwrap()).collect();\nanswers.concat() }",
+        allow_stdin=True,
+    )
+    for _ in range(4):
+        request = kernel.client.get_stdin_msg(timeout=PATIENCE)
+        kernel.client.input(request["content"]["prompt"].upper())
+    assert cell.end().value == '"ABCD"'
+    assert kernel.run("1 + 1").value == "2"
+
+
+@pytest.mark.parametrize(
+    "code",
+    ['candlewick::notebook::input("name? ")', "std::io::stdin().read_line(&mut String::new())?"],
+    ids=["input", "read_line"],
+)
+def test_a_question_goes_with_the_process_that_asked(kernel, code):
+    cell = kernel.send(code, allow_stdin=True)
+    kernel.client.get_stdin_msg(timeout=PATIENCE)
+    with_children(kernel.process)[1].kill()
+    assert cell.end().status == "error"
+    assert kernel.run("1 + 1").value == "2"
 
 
 def test_a_secret_is_asked_for_as_one(kernel):

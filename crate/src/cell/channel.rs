@@ -70,21 +70,28 @@ mod unix {
         }
     }
 
-    /// Whether the kernel wants the cell to run: while it was being built, the kernel has looked at it, too.
-    pub fn wanted() -> bool {
-        channel().is_none_or(|channel| answer(channel).as_deref() == Some("go"))
+    /// Tells that cell `number` begins, and hears whether the kernel wants it to run: while it was being built, the
+    /// kernel has looked at it, too.
+    pub fn wanted(number: u64) -> bool {
+        let began = Line::Began { cell: number };
+        let Some(channel) = channel() else {
+            send(&began);
+            return true;
+        };
+        answer(channel, &began).as_deref() == Some("go")
     }
 
     /// Asks the person at the notebook for a line of text.
     pub fn ask(prompt: &str, secret: bool) -> Option<String> {
-        let channel = channel()?;
-        send(&Line::Ask { prompt: prompt.to_owned(), secret });
-        serde_json::from_str(&answer(channel)?).ok()
+        let answer = answer(channel()?, &Line::Ask { prompt: prompt.to_owned(), secret })?;
+        serde_json::from_str(&answer).ok()
     }
 
-    fn answer(channel: &Channel) -> Option<String> {
+    /// The kernel's answer. Threads ask one after another: each gets its own answer, and none the cell's.
+    fn answer(channel: &Channel, question: &Line) -> Option<String> {
         let mut line = String::new();
         let mut answers = channel.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        send(question);
         let read = answers.read_line(&mut line).ok()?;
         (read > 0).then(|| line.trim_end_matches('\n').to_owned())
     }
@@ -98,7 +105,8 @@ pub use elsewhere::{ask, enter, leave, wanted};
 mod elsewhere {
     pub fn enter() {}
     pub fn leave() {}
-    pub fn wanted() -> bool {
+    pub fn wanted(number: u64) -> bool {
+        crate::notebook::send(&crate::notebook::lines::Line::Began { cell: number });
         true
     }
     pub fn ask(_: &str, _: bool) -> Option<String> {

@@ -78,8 +78,7 @@ fn run_boxed(number: u64, cell: Box<dyn FnOnce() -> Result<(), Failure> + '_>) {
     channel::enter();
     last_panic().take();
     crate::notebook::resume();
-    send(&Line::Began { cell: number });
-    if channel::wanted() {
+    if channel::wanted(number) {
         ENDS.set(false);
         IN_CELL.set(true);
         let ended = guard_boxed(cell);

@@ -40,6 +40,7 @@ pub(super) async fn execute(shell: &mut Shell, request: &Request) -> Result<Valu
     shell.count += u64::from(counted);
     let count = shell.count;
     let server = Rc::clone(&shell.server);
+    server.session.hold();
     if !silent {
         server.publish("execute_input", json!({"code": code, "execution_count": count}), &request.header).await;
     }
@@ -54,6 +55,7 @@ pub(super) async fn execute(shell: &mut Shell, request: &Request) -> Result<Valu
         Some(failure) => error(failure, "status"),
         None => json!({"status": "ok", "user_expressions": expressions(&server, request, count).await}),
     };
+    server.session.release();
     reply["execution_count"] = count.into();
     reply["payload"] = json!([]);
     if let Some(failure) = failure
@@ -118,6 +120,8 @@ impl<'a> Cell<'a> {
             self.publish_rest().await;
             return outcome;
         }
+        // For the cell that has waited.
+        self.server.session.hold();
         let (mut events, ended) = self.server.session.execute(code);
         loop {
             let event = tokio::select! {
@@ -130,9 +134,14 @@ impl<'a> Cell<'a> {
             };
             match event {
                 Some(Event::Output(output)) => self.take(output).await,
-                Some(Event::Ask { prompt, secret, answer }) => {
+                Some(Event::Ask { prompt, secret, mut answer }) => {
                     self.publish_rest().await;
-                    let _ = answer.send(self.ask(&prompt, secret).await);
+                    let given = tokio::select! {
+                        biased;
+                        () = answer.closed() => continue,
+                        given = self.ask(&prompt, secret) => given,
+                    };
+                    let _ = answer.send(given);
                 }
                 None => self.publish_overdue().await,
             }

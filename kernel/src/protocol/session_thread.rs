@@ -5,6 +5,7 @@ use anyhow::{Context, Result};
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Opens a session, and says how far that has come.
@@ -17,6 +18,9 @@ const STACK: usize = 32 << 20;
 
 /// How many outputs of a cell may wait before the cell waits, too.
 const MOST_EVENTS: usize = 64;
+
+/// Between two looks whether an open question has been answered, or goes.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// How far opening has come.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,6 +107,20 @@ impl SessionThread {
         self.control.get().cloned()
     }
 
+    /// A request begins that runs cells, or goes on to: an interrupt is meant for it from now on.
+    pub(super) fn hold(&self) {
+        if let Some(control) = self.control.get() {
+            control.begin();
+        }
+    }
+
+    /// That request has ended.
+    pub(super) fn release(&self) {
+        if let Some(control) = self.control.get() {
+            control.end();
+        }
+    }
+
     pub(super) fn is_open(&self) -> bool {
         *self.opening.borrow() == Opening::Ready
     }
@@ -170,9 +188,16 @@ impl Host for CellHost {
         let _ = self.events.blocking_send(Event::Output(output));
     }
 
-    fn input(&mut self, prompt: &str, secret: bool) -> Option<String> {
-        let (answer, answered) = oneshot::channel();
+    /// Where the question goes, whoever asks the person hears of it: nobody waits for the answer any more.
+    fn input(&mut self, prompt: &str, secret: bool, wanted: &dyn Fn() -> bool) -> Option<String> {
+        let (answer, mut answered) = oneshot::channel();
         self.events.blocking_send(Event::Ask { prompt: prompt.to_owned(), secret, answer }).ok()?;
-        answered.blocking_recv().ok()?
+        while wanted() {
+            match answered.try_recv() {
+                Err(oneshot::error::TryRecvError::Empty) => std::thread::sleep(LOOK),
+                answered => return answered.ok()?,
+            }
+        }
+        None
     }
 }

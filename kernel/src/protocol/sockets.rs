@@ -20,11 +20,17 @@ use tokio::time::timeout;
 /// How many bytes may wait for one peer before who sends more must wait, too.
 const ROOM: usize = 8 << 20;
 
-/// Messages up to this size never wait: a status gets out while a cell floods.
+/// Messages up to this size have room of their own: a status gets out while a cell floods.
 const SMALL: usize = 4096;
+
+/// How many bytes of small messages may wait for one peer when there is no other room.
+const ROOM_FOR_SMALL: usize = 1 << 20;
 
 /// How long a peer may take nothing while others wait for it.
 const PATIENCE: Duration = Duration::from_millis(if cfg!(test) { 1000 } else { 10_000 });
+
+/// How often that may be waited for one message, where the peer takes a little each time.
+const WAITS: usize = 6;
 
 /// How long a peer may take to greet.
 const GREETING: Duration = Duration::from_secs(10);
@@ -67,15 +73,22 @@ struct Peer {
 struct Outgoing {
     queue: mpsc::UnboundedSender<Queued>,
     room: Arc<Semaphore>,
+    room_for_small: Arc<Semaphore>,
     /// How many bytes it has taken so far.
     taken: Rc<Cell<u64>>,
 }
 
 impl Outgoing {
-    /// Waits for room; none where the peer takes nothing for too long.
-    async fn room(&self, size: u32) -> Option<OwnedSemaphorePermit> {
-        let mut room = pin!(Arc::clone(&self.room).acquire_many_owned(size));
-        loop {
+    /// Room for so many bytes, if there is any now.
+    fn room_now(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let from = |room: &Arc<Semaphore>| Arc::clone(room).try_acquire_many_owned(permits(bytes)).ok();
+        from(&self.room).or_else(|| (bytes <= SMALL).then(|| from(&self.room_for_small)).flatten())
+    }
+
+    /// Waits for room; none where the peer takes nothing, or too little, for too long.
+    async fn room(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let mut room = pin!(Arc::clone(&self.room).acquire_many_owned(permits(bytes)));
+        for _ in 0..WAITS {
             let taken = self.taken.get();
             match timeout(PATIENCE, &mut room).await {
                 Ok(room) => return room.ok(),
@@ -83,12 +96,18 @@ impl Outgoing {
                 Err(_) => {}
             }
         }
+        None
     }
+}
+
+/// A message that is larger than all room has it to itself.
+fn permits(bytes: usize) -> u32 {
+    u32::try_from(bytes.min(ROOM)).unwrap_or(u32::MAX)
 }
 
 struct Queued {
     bytes: Bytes,
-    _room: Option<OwnedSemaphorePermit>,
+    _room: OwnedSemaphorePermit,
     _unsent: Unsent,
 }
 
@@ -163,7 +182,8 @@ impl Socket {
         let identity = if identity.is_empty() { format!("\0{connection}").into() } else { identity };
         let (open, closed) = oneshot::channel();
         let (queue, queued) = mpsc::unbounded_channel();
-        let outgoing = Outgoing { queue, room: Arc::new(Semaphore::new(ROOM)), taken: Rc::default() };
+        let (room, room_for_small) = (Arc::new(Semaphore::new(ROOM)), Arc::new(Semaphore::new(ROOM_FOR_SMALL)));
+        let outgoing = Outgoing { queue, room, room_for_small, taken: Rc::default() };
         let taken = Rc::clone(&outgoing.taken);
         let peer = Peer { connection, outgoing, topics: Vec::new(), _open: open };
         match self.peers.borrow_mut().entry(identity.clone()) {
@@ -215,7 +235,11 @@ impl Socket {
     async fn take(&self, peer: &Bytes, frames: Vec<Bytes>) {
         match self.kind {
             Kind::Echo => self.push(peer, zmtp::message(&frames)).await,
-            Kind::Publisher => self.subscribe(peer, &frames),
+            Kind::Publisher => {
+                for frames in self.subscribe(peer, &frames) {
+                    self.send(peer, &frames).await;
+                }
+            }
             // What is not signed does not even wait.
             Kind::Router => match self.wire.check(peer.clone(), frames) {
                 // It fails where the kernel is about to end.
@@ -225,24 +249,20 @@ impl Socket {
         }
     }
 
-    /// A subscription is a byte, 1 for on and 0 for off, and the topic.
-    fn subscribe(&self, peer: &Bytes, frames: &[Bytes]) {
-        let [frame] = frames else { return };
+    /// A subscription is a byte, 1 for on and 0 for off, and the topic. Returns how a new one is welcomed.
+    fn subscribe(&self, peer: &Bytes, frames: &[Bytes]) -> Vec<Vec<Bytes>> {
+        let [frame] = frames else { return Vec::new() };
         let mut peers = self.peers.borrow_mut();
-        let (Some((&on, topic)), Some(peer)) = (frame.split_first(), peers.get_mut(peer)) else { return };
+        let (Some((&on, topic)), Some(peer)) = (frame.split_first(), peers.get_mut(peer)) else { return Vec::new() };
         if on == 0 {
             if let Some(place) = peer.topics.iter().position(|known| known == topic) {
                 peer.topics.swap_remove(place);
             }
         } else if on == 1 && topic.len() <= SMALL && peer.topics.len() < MOST_TOPICS {
             peer.topics.push(Bytes::copy_from_slice(topic));
-            if let Some(welcome) = &self.welcome {
-                for frames in welcome(topic) {
-                    let bytes = zmtp::message(&frames);
-                    let _ = peer.outgoing.queue.send(Queued { bytes, _room: None, _unsent: Unsent::one(&self.unsent) });
-                }
-            }
+            return self.welcome.as_ref().map(|welcome| welcome(topic)).unwrap_or_default();
         }
+        Vec::new()
     }
 
     /// Whether that peer is there.
@@ -270,15 +290,11 @@ impl Socket {
     async fn push(&self, peer: &Bytes, bytes: Bytes) {
         let found = self.peers.borrow().get(peer).map(|peer| (peer.connection, peer.outgoing.clone()));
         let Some((connection, outgoing)) = found else { return };
-        let size = u32::try_from(bytes.len().min(ROOM)).unwrap_or(u32::MAX);
-        let mut room = Arc::clone(&outgoing.room).try_acquire_many_owned(size).ok();
-        if room.is_none() && bytes.len() > SMALL {
-            room = outgoing.room(size).await;
-            if room.is_none() {
-                self.give_up(peer, connection);
-                return;
-            }
-        }
+        let room = match outgoing.room_now(bytes.len()) {
+            None => outgoing.room(bytes.len()).await,
+            room => room,
+        };
+        let Some(room) = room else { return self.give_up(peer, connection) };
         let _ = outgoing.queue.send(Queued { bytes, _room: room, _unsent: Unsent::one(&self.unsent) });
     }
 
@@ -287,7 +303,8 @@ impl Socket {
         if peers.get(peer).is_some_and(|peer| peer.connection == connection) {
             peers.remove(peer);
             let (name, seconds) = (self.name, PATIENCE.as_secs_f32());
-            self.log.line(&format!("{name}: a client is disconnected: it has not read for {seconds} s"));
+            self.log
+                .line(&format!("{name}: a client is disconnected: it reads nothing, or too slowly, for {seconds} s"));
         }
     }
 

@@ -11,15 +11,19 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::Duration;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, channel, sync_channel};
+use std::time::{Duration, Instant};
 
 /// Makes this program an analyst.
 pub const ANALYST: &str = "CANDLEWICK_ANALYST";
 
 /// How long a completion waits for it before it has answered for the first time.
 const WAKING: Duration = Duration::from_millis(50);
+/// How late an answer may be before another analyst is started; the first one takes longer.
+const STUCK: Duration = Duration::from_secs(60);
+/// How often that before it has answered for the first time.
+const WAKING_LONGER: u32 = 10;
 /// How many questions may wait for their answers.
 const MOST_LATE: usize = 3;
 /// A question for whose answer all must be known that later ones need.
@@ -55,15 +59,18 @@ enum Answer {
 /// The process, as the session has it.
 pub struct Analyst {
     process: Child,
-    questions: ChildStdin,
+    /// To the thread that writes them: its pipe may be full.
+    questions: SyncSender<String>,
     answers: Receiver<Answer>,
     /// How many answers are still to come to questions for which nobody waits any more.
     late: usize,
+    /// When something last went well: the latest answer, or a question before which none was late.
+    well: Instant,
     ended: bool,
     /// Whether it has answered anything yet.
     awake: bool,
     /// Last, so that it goes when nothing uses it any more.
-    _folder: SessionFolder,
+    _folder: Option<SessionFolder>,
 }
 
 impl Analyst {
@@ -75,17 +82,28 @@ impl Analyst {
         let folder = SessionFolder::create(template)?;
         let mut command = Command::new(program);
         command.current_dir(folder.path()).env(ANALYST, "1");
+        Self::of(&mut command, Some(folder))
+    }
+
+    /// The analyst that `command` starts.
+    fn of(command: &mut Command, folder: Option<SessionFolder>) -> Result<Self> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut process = command.spawn().context("cannot start the analyst")?;
-        let (Some(questions), Some(output)) = (process.stdin.take(), process.stdout.take()) else {
+        let (Some(mut input), Some(output)) = (process.stdin.take(), process.stdout.take()) else {
             bail!("the analyst has no pipes");
         };
+        let (questions, asked) = sync_channel::<String>(1);
+        std::thread::spawn(move || {
+            // It ends with the analyst, or when nobody asks any more.
+            asked.iter().try_for_each(|line| writeln!(input, "{line}").and_then(|()| input.flush()))
+        });
         let (sender, answers) = channel();
         std::thread::spawn(move || {
             let lines = BufReader::new(output).lines().map_while(Result::ok);
             lines.filter_map(|line| serde_json::from_str(&line).ok()).try_for_each(|answer| sender.send(answer))
         });
-        Ok(Self { process, questions, answers, late: 0, ended: false, awake: false, _folder: folder })
+        let well = Instant::now();
+        Ok(Self { process, questions, answers, late: 0, well, ended: false, awake: false, _folder: folder })
     }
 
     /// What could stand there; none where it does not answer in time. While it is still waking, that is at once.
@@ -120,24 +138,35 @@ impl Analyst {
     fn ask(&mut self, question: &Question, patience: Duration) -> Option<Answer> {
         while self.late > 0 && self.answers.try_recv().is_ok() {
             self.late -= 1;
-            self.awake = true;
+            self.answered();
         }
-        // While it is still reading, its pipe must not fill: then nobody could go on.
-        if self.late > MOST_LATE {
+        if self.late == 0 {
+            self.well = Instant::now();
+        }
+        self.ended |= self.is_stuck(Instant::now());
+        if self.ended || self.late > MOST_LATE {
             return None;
         }
         let line = serde_json::to_string(question).ok()?;
-        if writeln!(self.questions, "{line}").and_then(|()| self.questions.flush()).is_err() {
-            self.ended = true;
-            return None;
+        match self.questions.try_send(line) {
+            Ok(()) => {}
+            // It has not even read what it was asked before.
+            Err(TrySendError::Full(_)) => return None,
+            Err(TrySendError::Disconnected(_)) => {
+                self.ended = true;
+                return None;
+            }
         }
         loop {
             match self.answers.recv_timeout(patience) {
                 Ok(answer) if self.late == 0 => {
-                    self.awake = true;
+                    self.answered();
                     return Some(answer);
                 }
-                Ok(_) => self.late -= 1,
+                Ok(_) => {
+                    self.late -= 1;
+                    self.answered();
+                }
                 Err(RecvTimeoutError::Timeout) => {
                     self.late += 1;
                     return None;
@@ -148,6 +177,18 @@ impl Analyst {
                 }
             }
         }
+    }
+}
+
+impl Analyst {
+    fn answered(&mut self) {
+        (self.awake, self.well) = (true, Instant::now());
+    }
+
+    /// Whether it has been asked something and will not answer any more.
+    fn is_stuck(&self, now: Instant) -> bool {
+        let patience = if self.awake { STUCK } else { STUCK * WAKING_LONGER };
+        self.late > 0 && now.saturating_duration_since(self.well) > patience
     }
 }
 
@@ -211,5 +252,27 @@ fn inspect(context: &mut CommandContext, code: &str, at: usize) -> Answer {
             Answer::Inspection([("text/plain".to_owned(), text), ("text/html".to_owned(), html)].into())
         }
         _ => Answer::Nothing,
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    /// Larger than any pipe.
+    const LARGE: usize = 8 << 20;
+
+    #[test]
+    fn an_analyst_that_reads_nothing_holds_nobody_up_and_is_stuck() {
+        let mut analyst = Analyst::of(Command::new("sleep").arg("600"), None).unwrap();
+        let code = "x".repeat(LARGE);
+        let at_once = Duration::ZERO;
+        for _ in 0..2 * MOST_LATE {
+            assert!(analyst.inspect(&code, 0, at_once).is_none());
+        }
+        let long = STUCK * WAKING_LONGER;
+        let asked = analyst.well;
+        assert!(!analyst.is_stuck(asked + long) && analyst.is_stuck(asked + long + STUCK));
+        assert!(!analyst.has_ended());
     }
 }

@@ -8,6 +8,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
 use tempfile::TempDir;
@@ -27,7 +28,19 @@ pub struct Channel {
     _elsewhere: Option<TempDir>,
     answers: Shared,
     input: Shared,
+    sockets: Sockets,
 }
+
+/// What the threads share that listen.
+#[derive(Clone, Default)]
+struct Sockets {
+    /// How many connections there have been.
+    connections: Arc<AtomicU64>,
+    closed: Arc<AtomicBool>,
+}
+
+/// The names of the sockets.
+const NAMES: [&str; 3] = ["out", "err", "in"];
 
 impl Channel {
     /// Opens the sockets of a session. What comes in goes to `events`, from each process that connects.
@@ -45,10 +58,43 @@ impl Channel {
             (folder.path().to_path_buf(), Some(folder))
         };
         let (answers, input) = (Shared::default(), Shared::default());
-        listen(&folder.join("out"), &answers, Some((StreamName::Output, events.clone())))?;
-        listen(&folder.join("err"), &Shared::default(), Some((StreamName::Errors, events.clone())))?;
-        listen(&folder.join("in"), &input, None)?;
-        Ok(Self { folder, _elsewhere: elsewhere, answers, input })
+        // From here on, whatever fails, the threads end with it.
+        let channel = Self { folder, _elsewhere: elsewhere, answers, input, sockets: Sockets::default() };
+        let [output, errors, standard_input] = NAMES;
+        channel.listen(output, &channel.answers, Some((StreamName::Output, events.clone())))?;
+        channel.listen(errors, &Shared::default(), Some((StreamName::Errors, events.clone())))?;
+        channel.listen(standard_input, &channel.input, None)?;
+        Ok(channel)
+    }
+
+    /// How many connections there have been: they are numbered from 1.
+    pub fn connections(&self) -> u64 {
+        self.sockets.connections.load(Ordering::Acquire)
+    }
+
+    /// Takes connections: the newest is in `current`, and what comes from each goes to the events.
+    fn listen(&self, name: &str, current: &Shared, events: Option<(StreamName, SyncSender<Event>)>) -> Result<()> {
+        let path = self.folder.join(name);
+        let listener = UnixListener::bind(&path).with_context(|| format!("no socket at {}", path.display()))?;
+        let (current, sockets) = (Arc::clone(current), self.sockets.clone());
+        std::thread::Builder::new().name("socket".into()).spawn(move || {
+            // It goes before the rest does.
+            let listener = listener;
+            for stream in listener.incoming().map_while(Result::ok) {
+                if sockets.closed.load(Ordering::Acquire) {
+                    return;
+                }
+                let number = sockets.connections.fetch_add(1, Ordering::AcqRel) + 1;
+                let reader = stream.try_clone();
+                // Before the first word is read from it: that may have to be answered.
+                *current.lock().unwrap_or_else(PoisonError::into_inner) = Some(stream);
+                if let (Some((name, events)), Ok(reader)) = (&events, reader) {
+                    let (name, events) = (*name, events.clone());
+                    std::thread::spawn(move || read(reader, name, number, &events));
+                }
+            }
+        })?;
+        Ok(())
     }
 
     /// Where the sockets are.
@@ -76,25 +122,18 @@ fn write(to: &Shared, text: &str) {
     }
 }
 
-/// Takes connections: the newest is in `current`, and what comes from each goes to the events.
-fn listen(path: &Path, current: &Shared, events: Option<(StreamName, SyncSender<Event>)>) -> Result<()> {
-    let listener = UnixListener::bind(path).with_context(|| format!("no socket at {}", path.display()))?;
-    let current = Arc::clone(current);
-    std::thread::Builder::new().name("socket".into()).spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            let reader = stream.try_clone();
-            // Before the first word is read from it: that may have to be answered.
-            *current.lock().unwrap_or_else(PoisonError::into_inner) = Some(stream);
-            if let (Some((name, events)), Ok(reader)) = (&events, reader) {
-                let (name, events) = (*name, events.clone());
-                std::thread::spawn(move || read(reader, name, &events));
-            }
+impl Drop for Channel {
+    /// The threads hear of it by one more connection.
+    fn drop(&mut self) {
+        self.sockets.closed.store(true, Ordering::Release);
+        for name in NAMES {
+            // Where the folder is gone, nobody else can connect either.
+            let _ = UnixStream::connect(self.folder.join(name));
         }
-    })?;
-    Ok(())
+    }
 }
 
-fn read(mut stream: UnixStream, name: StreamName, events: &SyncSender<Event>) {
+fn read(mut stream: UnixStream, name: StreamName, number: u64, events: &SyncSender<Event>) {
     let mut said = Stream::default();
     let mut buffer = vec![0; 1 << 16];
     // Nobody listens any more: the session is over.
@@ -106,5 +145,29 @@ fn read(mut stream: UnixStream, name: StreamName, events: &SyncSender<Event>) {
         said.take(&buffer[..count], &mut send);
     }
     said.end(&mut send);
-    let _ = events.send(Event::Closed(name));
+    let _ = events.send(Event::Closed(name, number));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sockets_close_with_the_session_and_connections_are_numbered() {
+        let folder = tempfile::tempdir().unwrap();
+        let (events, received) = std::sync::mpsc::sync_channel(8);
+        let channel = Channel::open(folder.path(), &events).unwrap();
+        let sockets = channel.folder().to_path_buf();
+        let connect = |name: &str| UnixStream::connect(sockets.join(name));
+        for number in 1..=2 {
+            drop(connect("err").unwrap());
+            let closed = received.recv().unwrap();
+            assert!(matches!(closed, Event::Closed(StreamName::Errors, of) if of == number), "{closed:?}");
+        }
+        assert_eq!(channel.connections(), 2);
+        drop((channel, events));
+        // Ends when the threads have: each holds a sender.
+        assert!(received.recv().is_err());
+        assert!(connect("out").is_err() && connect("err").is_err());
+    }
 }

@@ -65,8 +65,12 @@ impl EvcxrSession {
             }
             Finished::Refused(refusals) => Some(Outcome::CompileErrors(refusals.iter().map(as_cargo_says).collect())),
             Finished::Died(message) => {
-                self.kept.clear();
-                Some(Outcome::Died(Report::new(message)))
+                let (lost, report) = (self.names_kept(), Report::new(message));
+                self.lose_variables();
+                Some(match self.reins.is_interrupted() {
+                    true => Outcome::Interrupted(self.died_interrupted(&lost, report)),
+                    false => Outcome::Died(report),
+                })
             }
             Finished::Failed(message) => Some(Outcome::Failed(Report::new(message))),
         })

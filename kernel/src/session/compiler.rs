@@ -6,15 +6,22 @@
 use super::Diagnostic;
 use super::cell::{Cell, Judged, Variable, Variables, judged_as_it_is};
 use super::diagnostics::{Message, Placed};
+use super::reins::Reins;
 use crate::build::Toolchain;
+use crate::tools::JUDGE;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 /// The compiler, and what a session's cells are compiled against.
 pub struct Compiler {
     rustc: PathBuf,
+    /// This program: it becomes the compiler.
+    program: PathBuf,
+    reins: Arc<Reins>,
     folder: PathBuf,
     /// Compiled crates for the cells.
     dependencies: PathBuf,
@@ -24,6 +31,18 @@ pub struct Compiler {
     crates: Vec<String>,
     /// All items of earlier cells, as evcxr wrote them.
     items: String,
+}
+
+/// The compiler was ended before it had said all: the cell was interrupted.
+#[derive(Debug)]
+pub struct Ended;
+
+impl std::error::Error for Ended {}
+
+impl std::fmt::Display for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the compiler was ended")
+    }
 }
 
 /// The compiler's judgement of one cell.
@@ -37,10 +56,12 @@ pub enum Judgement {
 
 impl Compiler {
     /// For cells that are built in `folder`.
-    pub fn new(toolchain: &Toolchain, folder: &Path) -> Self {
+    pub fn new(toolchain: &Toolchain, folder: &Path, program: &Path, reins: &Arc<Reins>) -> Self {
         let target = folder.join("target");
         Self {
             rustc: toolchain.rustc.clone(),
+            program: program.to_path_buf(),
+            reins: Arc::clone(reins),
             folder: folder.to_path_buf(),
             dependencies: target.join(&toolchain.host).join("debug").join("deps"),
             macros: target.join("debug").join("deps"),
@@ -154,15 +175,32 @@ impl Compiler {
         let source = self.folder.join("judged.rs");
         let before = if self.items.is_empty() { "#![allow(unused)]\n".to_owned() } else { format!("{}\n", self.items) };
         std::fs::write(&source, format!("{before}{judged}"))?;
-        let output = self.command(&source).output().context("cannot run the Rust compiler")?;
+        let stderr = self.said(&mut self.command(&source))?;
         let placed = Placed { lines_before: before.matches('\n').count() + 1, lines: text.matches('\n').count() + 1 };
-        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         Ok((stderr.lines().filter_map(|line| Message::parse(line, &placed)).collect(), stderr))
     }
 
+    /// Runs the compiler to its end, or to that of the cell's patience.
+    fn said(&self, command: &mut Command) -> Result<String> {
+        let mut judge = self.reins.start_judge(command).context("cannot run the Rust compiler")?.ok_or(Ended)?;
+        let mut said = Vec::new();
+        let read = judge.stderr.take().map_or(Ok(0), |mut stderr| stderr.read_to_end(&mut said));
+        self.reins.judged();
+        let status = judge.wait()?;
+        read?;
+        // Whoever ends it has noted the interrupt before.
+        if status.code().is_none() && self.reins.is_interrupted() {
+            return Err(Ended.into());
+        }
+        Ok(String::from_utf8_lossy(&said).into_owned())
+    }
+
     fn command(&self, source: &Path) -> Command {
-        let mut command = Command::new(&self.rustc);
+        let mut command = Command::new(&self.program);
         command
+            .env(JUDGE, &self.rustc)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
             .args(["--crate-name", "ctx", "--edition", "2024", "--crate-type", "lib", "--emit=metadata"])
             .arg("-o")
             .arg(self.folder.join("judged.rmeta"))

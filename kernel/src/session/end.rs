@@ -13,6 +13,8 @@ pub(super) struct End {
     pub(super) finished: Finished,
     /// Whether the process has come to the cell.
     pub(super) began: bool,
+    /// Whether evcxr had to be started anew.
+    pub(super) started_anew: bool,
     /// Whether the cell was let go.
     pub(super) ran: bool,
     /// How the helper crate says that the cell ended.
@@ -29,6 +31,7 @@ impl Default for End {
         Self {
             finished: Finished::Failed(String::new()),
             began: false,
+            started_anew: false,
             ran: false,
             marked: None,
             errors_ended: false,

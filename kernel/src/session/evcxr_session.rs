@@ -2,14 +2,14 @@
 
 use super::analyst::Analyst;
 use super::cell::{Cell, Moved, Variable, Variables, split_commands, words};
-use super::compiler::{Compiler, Judgement};
+use super::compiler::{Compiler, Ended, Judgement};
 use super::completeness::completeness;
 use super::end::{End, outcome, take_message};
 use super::names::word_at;
 use super::refusals::{as_evcxr_says, borrowed, note_moved};
 use super::reins::{GRACE, Rein, Reins};
 use super::said::Said;
-use super::standard_input;
+use super::standard_input::{self, Reader};
 use super::worker::{Event, Finished, Refusal, StreamName, Worker};
 use super::{Completeness, Completions, Control, Host, Outcome, Output, Report, Session};
 use crate::build::{SessionFolder, Template};
@@ -40,8 +40,12 @@ pub struct EvcxrSession {
     /// What the cells have defined or imported so far: name and text.
     pub(super) items: BTreeMap<String, String>,
     pub(super) cells: u64,
-    /// Whether the cell under way has been compiled and has run, so that evcxr has taken over what it defines.
-    has_run: bool,
+    /// Variables that go with the cell under way, unless evcxr refuses it.
+    dropped: Variables,
+    /// Whether evcxr has compiled the cell under way, and taken over what it defines.
+    taken_over: bool,
+    /// Who waited for input when it was last given some.
+    fed: Option<(Reader, Instant)>,
     peak_memory: Option<u64>,
     pub(super) template: Template,
     pub(super) options: SessionOptions,
@@ -54,6 +58,8 @@ pub struct EvcxrSession {
 const RETRIES: usize = 8;
 /// How long a stream may lag behind evcxr's word that it has finished.
 const LAG: Duration = Duration::from_secs(2);
+/// How long it may lag in all where something keeps coming: longer than a front end may take to read.
+const LONGEST_LAG: Duration = Duration::from_secs(60);
 /// How long a completion may take: a front end waits about a second for it.
 const TAB: Duration = Duration::from_millis(700);
 /// How long an inspection may take: it is asked for on purpose.
@@ -69,14 +75,17 @@ impl EvcxrSession {
     pub fn open(template: &Template, options: &SessionOptions) -> Result<Self> {
         let folder = SessionFolder::create(template)?;
         let worker = Worker::start(template, &folder, &options.runtime, &options.directory, &options.environment)?;
+        let reins = Reins::new(worker.child(), folder.path());
         Ok(Self {
-            reins: Reins::new(worker.child(), folder.path()),
+            compiler: Compiler::new(&template.toolchain, folder.path(), &options.runtime, &reins),
+            reins,
             worker,
-            compiler: Compiler::new(&template.toolchain, folder.path()),
             kept: Variables::new(),
             items: BTreeMap::new(),
             cells: 0,
-            has_run: false,
+            dropped: Variables::new(),
+            taken_over: false,
+            fed: None,
             peak_memory: None,
             template: template.clone(),
             options: options.clone(),
@@ -87,7 +96,6 @@ impl EvcxrSession {
 
     fn run(&mut self, code: &str, host: &mut dyn Host) -> Result<Outcome> {
         self.cells += 1;
-        self.has_run = false;
         let cell = match Cell::parse(code) {
             Ok(cell) => cell,
             Err((_, text)) => return self.refuse_unparsed(&text),
@@ -115,14 +123,17 @@ impl EvcxrSession {
                 return Ok(Outcome::CompileErrors(diagnostics));
             }
         }
-        let dropped = self.drop_outdated(&outdated, host);
-        let outcome = self.run_cell(&cell, judgement, host)?;
-        if self.has_run {
+        self.drop_outdated(&outdated, host);
+        // Commands have run by now, and are no part of what follows.
+        self.taken_over = false;
+        let outcome = self.run_cell(&cell, judgement, host);
+        let dropped = std::mem::take(&mut self.dropped);
+        if self.taken_over {
             self.items.extend(definitions);
         } else {
             self.kept.extend(dropped);
         }
-        Ok(outcome)
+        outcome
     }
 
     /// Variables whose type may not be what it was.
@@ -139,15 +150,20 @@ impl EvcxrSession {
         outdated.map(|(name, _)| name.clone()).collect()
     }
 
-    /// Drops them, and gives them back for the case that the cell does not run after all.
-    fn drop_outdated(&mut self, outdated: &[String], host: &mut dyn Host) -> Variables {
+    /// Drops them, for as long as evcxr does not refuse the cell.
+    fn drop_outdated(&mut self, outdated: &[String], host: &mut dyn Host) {
         if !outdated.is_empty() {
             let names = outdated.join("`, `");
             host.send(Output::Stdout(format!("`{names}` went: a type of the notebook's own has been defined anew.\n")));
         }
         let (dropped, kept) = std::mem::take(&mut self.kept).into_iter().partition(|(name, _)| outdated.contains(name));
-        self.kept = kept;
-        dropped
+        (self.kept, self.dropped) = (kept, dropped);
+    }
+
+    /// All variables went with their process.
+    pub(super) fn lose_variables(&mut self) {
+        self.kept.clear();
+        self.dropped.clear();
     }
 
     /// Only a cell that binds variables needs to be judged; for the others, building them is judgement enough.
@@ -206,26 +222,21 @@ impl EvcxrSession {
 
     /// Where a cell was interrupted while it was being compiled.
     pub(super) fn interrupted_before_it_ran(&self, end: &End) -> Option<Outcome> {
-        (!end.ran && !matches!(end.finished, Finished::Died(_)) && self.reins.is_interrupted()).then(before_it_ran)
+        let is_whole = !matches!(end.finished, Finished::Died(_)) && !end.started_anew;
+        (!end.ran && is_whole && self.reins.is_interrupted()).then(before_it_ran)
     }
 
     /// How a cell ended that ran, and what it leaves.
     fn conclude(&mut self, end: End, made: Variables, moved: &Moved) -> Outcome {
-        let lost = self.kept.keys().cloned().collect::<Vec<_>>().join("`, `");
+        let lost = self.names_kept();
         let outcome = outcome(end);
         self.keep(made, moved, &outcome);
         if !self.reins.is_interrupted() {
             return outcome;
         }
         Outcome::Interrupted(match outcome {
-            Outcome::Died(_) if lost.is_empty() => {
-                Report::new(format!("it did not stop within {} s, so its process was ended", GRACE.as_secs()))
-            }
-            Outcome::Died(_) => Report::new(format!(
-                "it did not stop within {} s, so its process was ended: `{lost}` is gone. What the cells have defined \
-                 is still there",
-                GRACE.as_secs()
-            )),
+            Outcome::Failed(_) => return outcome,
+            Outcome::Died(report) => self.died_interrupted(&lost, report),
             Outcome::Panicked(mut report) | Outcome::ReturnedError(mut report) => {
                 report.message.push_str("; the variables of earlier cells are there");
                 report
@@ -234,15 +245,37 @@ impl EvcxrSession {
         })
     }
 
+    /// The variables that there are, as they are listed in a sentence.
+    pub(super) fn names_kept(&self) -> String {
+        self.kept.keys().cloned().collect::<Vec<_>>().join("`, `")
+    }
+
+    /// What to say where the process of an interrupted cell has ended, with the variables `lost`.
+    pub(super) fn died_interrupted(&self, lost: &str, report: Report) -> Report {
+        let mut message = match self.reins.has_ended_child() {
+            true => format!("it did not stop within {} s, so its process was ended", GRACE.as_secs()),
+            false => format!("its process ended by itself ({})", report.message),
+        };
+        if !lost.is_empty() {
+            message += &format!(": `{lost}` is gone. What the cells have defined is still there");
+        }
+        Report { message, ..report }
+    }
+
     /// Which variables there are after a cell.
     fn keep(&mut self, made: Variables, moved: &Moved, outcome: &Outcome) {
         match outcome {
-            Outcome::Died(_) => {
-                self.kept.clear();
-                return;
-            }
-            Outcome::Failed(_) => return,
+            Outcome::Died(_) => return self.lose_variables(),
+            // It has not run.
+            Outcome::Failed(_) if !self.taken_over => return,
             _ => self.kept.retain(|name, _| !moved.old.contains(name)),
+        }
+        // The helper crate's own words: with that variable, no other cell could run either.
+        if let Outcome::ReturnedError(report) = outcome
+            && let Some(rest) = report.message.strip_prefix("the variable `")
+            && let Some(name) = rest.strip_suffix("` is gone")
+        {
+            self.kept.remove(name);
         }
         if *outcome == Outcome::Done {
             self.kept.retain(|name, _| !moved.new.contains(name));
@@ -271,7 +304,7 @@ impl EvcxrSession {
         self.reins.idle();
         followed?;
         if let Finished::Returned { media, source } = &mut end.finished {
-            self.has_run |= end.ran;
+            self.taken_over = true;
             self.compiler.remember_items(source);
             if !media.is_empty() {
                 host.send(Output::Result { media: std::mem::take(media) });
@@ -282,39 +315,48 @@ impl EvcxrSession {
     }
 
     fn events(&mut self, wanted: Option<bool>, end: &mut End, host: &mut dyn Host) -> Result<()> {
-        // Set when evcxr has finished: threads that go on printing must not keep the cell from ending.
+        // Set when evcxr has finished. Only time in which nothing comes is counted: what is already on its way may have to
+        // wait for whoever reads it.
+        let mut patience: Option<Duration> = None;
+        // But threads that go on printing must not keep the cell from ending.
         let mut deadline: Option<Instant> = None;
         let mut looked = Instant::now();
-        while !(deadline.is_some() && end.is_whole()) {
-            let patience = deadline.map_or(LOOK, |deadline| deadline.saturating_duration_since(Instant::now()));
-            match self.worker.event(patience)? {
-                None if deadline.is_some() => break,
+        while !(patience.is_some() && end.is_whole()) {
+            if patience.is_some_and(|patience| patience.is_zero()) || deadline.is_some_and(|end| Instant::now() > end) {
+                break;
+            }
+            let waits = Instant::now();
+            let event = self.worker.event(patience.unwrap_or(LOOK))?;
+            patience = patience.map(|patience| patience.saturating_sub(waits.elapsed()));
+            match event {
                 None => {}
                 Some(Event::Finished(how)) => {
-                    deadline = Some(Instant::now() + LAG);
+                    (patience, deadline) = (Some(LAG), Some(Instant::now() + LONGEST_LAG));
                     end.finished = how;
                     // Where the process has died, an interrupt would reach the one that follows it.
                     self.reins.idle();
                 }
-                Some(Event::Closed(name)) => end.closed(name),
+                Some(Event::Closed(name, connection)) if self.worker.is_current(connection) => end.closed(name),
+                Some(Event::Closed(..)) => {}
                 Some(Event::Stopped(message)) => {
                     end.finished = Finished::Failed(self.start_anew(&message)?);
+                    end.started_anew = true;
                     break;
                 }
                 Some(Event::Said(name, said)) => self.pass_on(name, said, wanted, end, host),
             }
-            if deadline.is_none() && looked.elapsed() >= LOOK {
+            if patience.is_none() && looked.elapsed() >= LOOK {
                 self.look_for_input(end, host);
                 looked = Instant::now();
             }
-            if deadline.is_some_and(|deadline| Instant::now() > deadline) {
-                break;
-            }
+        }
+        if matches!(end.finished, Finished::Died(_)) {
+            self.worker.forget_connections();
         }
         Ok(())
     }
 
-    fn pass_on(&self, name: StreamName, said: Said, wanted: Option<bool>, end: &mut End, host: &mut dyn Host) {
+    fn pass_on(&mut self, name: StreamName, said: Said, wanted: Option<bool>, end: &mut End, host: &mut dyn Host) {
         match (name, said) {
             (StreamName::Output, Said::Text(text)) => host.send(Output::Stdout(text)),
             (StreamName::Errors, Said::Text(text)) => {
@@ -322,7 +364,8 @@ impl EvcxrSession {
                 host.send(Output::Stderr(text));
             }
             (_, Said::Content(media)) => host.send(Output::Result { media }),
-            (StreamName::Errors, Said::Message(_)) => end.errors_ended = true,
+            (StreamName::Errors, Said::Message(Line::Done { cell })) if cell == self.cells => end.errors_ended = true,
+            (StreamName::Errors, Said::Message(_)) => {}
             (StreamName::Output, Said::Message(Line::Began { cell })) if cell == self.cells => {
                 end.began = true;
                 // From here on an interrupt reaches the cell itself.
@@ -331,17 +374,29 @@ impl EvcxrSession {
                 self.worker.answer(if end.ran { "go" } else { "no" });
             }
             (StreamName::Output, Said::Message(Line::Ask { prompt, secret })) => {
-                let answer = host.input(&prompt, secret);
-                self.worker.answer(&serde_json::json!(answer).to_string());
+                let process = self.worker.process();
+                let answer = host.input(&prompt, secret, &|| !self.worker.has_finished());
+                // The answer to a process that has died would be read by the next one.
+                if self.worker.process() == process {
+                    self.worker.answer(&serde_json::json!(answer).to_string());
+                }
             }
             (StreamName::Output, Said::Message(message)) => take_message(message, self.cells, end, host),
         }
     }
 
     /// A cell that reads its standard input waits for the person at the notebook.
-    fn look_for_input(&self, end: &End, host: &mut dyn Host) {
-        if end.began && standard_input::is_read(self.worker.process()) {
-            self.worker.feed(host.input("", false).as_deref());
+    fn look_for_input(&mut self, end: &End, host: &mut dyn Host) {
+        let process = self.worker.process();
+        let Some(reader) = end.began.then(|| standard_input::reader(process)).flatten() else { return };
+        // What it was given last it may not have taken yet: a busy machine lets it wait.
+        if self.fed.as_ref().is_some_and(|(fed, when)| *fed == reader && when.elapsed() < LAG) {
+            return;
+        }
+        let line = host.input("", false, &|| !self.worker.has_finished());
+        if self.worker.process() == process {
+            self.worker.feed(line.as_deref());
+            self.fed = Some((reader, Instant::now()));
         }
     }
 
@@ -350,8 +405,8 @@ impl EvcxrSession {
         let SessionOptions { runtime, directory, environment } = &self.options;
         self.worker = Worker::start(&self.template, &self.folder, runtime, directory, environment)?;
         self.reins.replace_child(self.worker.child());
-        self.compiler = Compiler::new(&self.template.toolchain, self.folder.path());
-        self.kept.clear();
+        self.compiler = Compiler::new(&self.template.toolchain, self.folder.path(), runtime, &self.reins);
+        self.lose_variables();
         self.items.clear();
         Ok(format!(
             "evcxr itself has panicked: {message}. It has been started anew; all variables, imports and definitions \
@@ -372,7 +427,10 @@ impl Session for EvcxrSession {
         self.reins.begin();
         let outcome = self.run(code, host);
         self.reins.end();
-        outcome.unwrap_or_else(|error| Outcome::Failed(Report::new(format!("{error:#}"))))
+        outcome.unwrap_or_else(|error| match error.is::<Ended>() {
+            true => before_it_ran(),
+            false => Outcome::Failed(Report::new(format!("{error:#}"))),
+        })
     }
 
     fn control(&self) -> Arc<dyn Control> {

@@ -140,9 +140,10 @@ pub trait Host {
     /// Takes one output.
     fn send(&mut self, output: Output);
 
-    /// Asks the person for a line, which may be a secret; none where there is nobody to ask.
-    fn input(&mut self, prompt: &str, secret: bool) -> Option<String> {
-        let _ = (prompt, secret);
+    /// Asks the person for a line, which may be a secret; none where there is nobody to ask, or once the answer is not
+    /// `wanted` any more.
+    fn input(&mut self, prompt: &str, secret: bool, wanted: &dyn Fn() -> bool) -> Option<String> {
+        let _ = (prompt, secret, wanted);
         None
     }
 }
@@ -176,6 +177,13 @@ pub trait Session {
 
 /// A session as seen from another thread.
 pub trait Control: Send + Sync {
+    /// A request begins that may run several cells, one after another: an interrupt is meant for all of them, even where
+    /// the session has not heard of the first one yet. Says no more where it has been said already.
+    fn begin(&self) {}
+
+    /// That request has ended.
+    fn end(&self) {}
+
     /// Stops the cell under way: first by asking it, then, where it does not listen, by ending its process. Does nothing
     /// where no cell runs.
     fn interrupt(&self);

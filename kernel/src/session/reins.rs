@@ -3,7 +3,7 @@
 use super::Control;
 use crate::tools::{COMPILING, REFUSED};
 use std::path::{Path, PathBuf};
-use std::process::Child;
+use std::process::{Child, Command};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,7 +27,13 @@ struct State {
     number: u64,
     /// Whether a cell is under way, in whatever phase.
     busy: bool,
+    /// Whether it is another thread that says so, for all cells of one request.
+    held: bool,
     interrupted: bool,
+    /// Whether the cells' process was ended because it did not stop.
+    ended_child: bool,
+    /// The compiler that looks at the cell, in a group of its own.
+    judge: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -48,20 +54,27 @@ impl Reins {
     /// A cell begins.
     pub fn begin(&self) {
         let mut state = self.state();
-        (state.busy, state.interrupted) = (true, false);
+        state.ended_child = false;
+        if !state.held {
+            (state.busy, state.interrupted) = (true, false);
+        }
     }
 
     /// A cell has ended.
     pub fn end(&self) {
-        self.state().busy = false;
+        let mut state = self.state();
+        state.busy = state.held;
     }
 
     /// Something is compiled from now on.
     pub fn compiling(&self) {
         self.forget_compiler();
+        let mut state = self.state();
         // As a rule it is not there.
         let _ = std::fs::remove_file(self.folder.join(REFUSED));
-        let mut state = self.state();
+        if state.interrupted {
+            self.refuse();
+        }
         (state.phase, state.number) = (Phase::Compiling, state.number + 1);
     }
 
@@ -84,18 +97,59 @@ impl Reins {
         self.state().interrupted
     }
 
+    /// Whether the cells' process was ended because the cell did not stop when it was asked.
+    pub fn has_ended_child(&self) -> bool {
+        self.state().ended_child
+    }
+
+    /// Starts the compiler that looks at a cell; not where the cell has been asked to stop.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub fn start_judge(&self, command: &mut Command) -> std::io::Result<Option<Child>> {
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(command, 0);
+        // So that an interrupt finds either none or all of it.
+        let mut state = self.state();
+        if state.interrupted {
+            return Ok(None);
+        }
+        let judge = command.spawn()?;
+        state.judge = Some(judge.id());
+        Ok(Some(judge))
+    }
+
+    /// That compiler has said all; its number may be another's soon.
+    pub fn judged(&self) {
+        self.state().judge = None;
+    }
+
     /// Ends the compiler; what evcxr has compiled instead, fails too.
     pub fn stop_compiling(self: &Arc<Self>) {
         let number = self.state().number;
-        // Where it cannot be written, evcxr compiles once more.
-        let _ = std::fs::write(self.folder.join(REFUSED), "");
+        self.stop_compiling_of(number);
+    }
+
+    fn stop_compiling_of(self: &Arc<Self>, number: u64) {
+        {
+            let state = self.state();
+            if (state.phase, state.number) != (Phase::Compiling, number) {
+                return;
+            }
+            self.refuse();
+        }
         let reins = Arc::clone(self);
         std::thread::spawn(move || {
             while reins.is_still(Phase::Compiling, number, AGAIN) {
-                end_group(&reins.folder);
+                end_compiler(&reins.folder);
             }
         });
-        end_group(&self.folder);
+        end_compiler(&self.folder);
+    }
+
+    /// Has nothing be compiled. Where that cannot be written, evcxr compiles once more.
+    fn refuse(&self) {
+        let _ = std::fs::write(self.folder.join(REFUSED), "");
     }
 
     /// The number of a process that has ended may be another's soon.
@@ -125,8 +179,7 @@ impl Reins {
     }
 
     fn end_child(&self) {
-        // It may have ended by itself.
-        let _ = self.child().lock().unwrap_or_else(PoisonError::into_inner).kill();
+        end_with_its_group(&self.child());
     }
 }
 
@@ -134,25 +187,45 @@ impl Reins {
 pub struct Rein(pub Arc<Reins>);
 
 impl Control for Rein {
+    fn begin(&self) {
+        let mut state = self.0.state();
+        if !state.held {
+            (state.held, state.busy, state.interrupted) = (true, true, false);
+        }
+    }
+
+    fn end(&self) {
+        let mut state = self.0.state();
+        (state.held, state.busy) = (false, false);
+    }
+
     fn interrupt(&self) {
-        let state = {
+        let (phase, number) = {
             let mut state = self.0.state();
             if !state.busy {
                 return;
             }
             state.interrupted = true;
-            *state
+            if let Some(judge) = state.judge {
+                signal_group(judge, Asked::ToEnd);
+            }
+            // While no other cell can begin.
+            if state.phase == Phase::Running {
+                signal_group(self.0.child().lock().unwrap_or_else(PoisonError::into_inner).id(), Asked::ToStop);
+            }
+            (state.phase, state.number)
         };
-        match state.phase {
+        match phase {
             // It is looked at before anything more is done.
             Phase::Idle => return,
-            Phase::Compiling => return self.0.stop_compiling(),
+            Phase::Compiling => self.0.stop_compiling_of(number),
             Phase::Running => {}
         }
-        ask_to_stop(self.0.child().lock().unwrap_or_else(PoisonError::into_inner).id());
+        // A cell that is being loaded, or has not begun for other reasons, hears nothing either.
         let reins = Arc::clone(&self.0);
         std::thread::spawn(move || {
-            if reins.is_still(Phase::Running, state.number, GRACE) {
+            if reins.is_still(phase, number, GRACE) {
+                reins.state().ended_child = true;
                 reins.end_child();
             }
         });
@@ -162,37 +235,111 @@ impl Control for Rein {
         let phase = {
             let mut state = self.0.state();
             state.interrupted = true;
+            self.0.refuse();
+            if let Some(judge) = state.judge {
+                signal_group(judge, Asked::ToEnd);
+            }
             state.phase
         };
-        let _ = std::fs::write(self.0.folder.join(REFUSED), "");
         if phase == Phase::Compiling {
-            end_group(&self.0.folder);
+            end_compiler(&self.0.folder);
         }
         self.0.end_child();
     }
 }
 
+/// Ends the cells' process, and what cells have started with it.
+pub fn end_with_its_group(child: &Mutex<Child>) {
+    let mut child = child.lock().unwrap_or_else(PoisonError::into_inner);
+    // Where it has ended by itself, its number may be another's.
+    if let Ok(None) = child.try_wait() {
+        signal_group(child.id(), Asked::ToEnd);
+        // Where there are no groups.
+        let _ = child.kill();
+    }
+}
+
+/// What a group of processes is asked.
+#[derive(Clone, Copy)]
+enum Asked {
+    ToStop,
+    ToEnd,
+}
+
+/// Asks a group that goes by the number of its first process.
 #[cfg(unix)]
-fn ask_to_stop(process: u32) {
-    use rustix::process::{Pid, Signal, kill_process};
-    if let Some(process) = i32::try_from(process).ok().and_then(Pid::from_raw) {
+fn signal_group(group: u32, asked: Asked) {
+    use rustix::process::{Pid, Signal, kill_process_group};
+    let signal = match asked {
+        Asked::ToStop => Signal::INT,
+        Asked::ToEnd => Signal::KILL,
+    };
+    if let Some(group) = i32::try_from(group).ok().and_then(Pid::from_raw) {
         // It may have ended by itself.
-        let _ = kill_process(process, Signal::INT);
+        let _ = kill_process_group(group, signal);
     }
 }
 
 #[cfg(not(unix))]
-fn ask_to_stop(_: u32) {}
+fn signal_group(_: u32, _: Asked) {}
 
 /// Ends the compiler with all that it has started.
-#[cfg(unix)]
-fn end_group(folder: &Path) {
-    use rustix::process::{Pid, Signal, kill_process_group};
+fn end_compiler(folder: &Path) {
     let named = std::fs::read_to_string(folder.join(COMPILING)).ok();
-    if let Some(group) = named.and_then(|text| text.parse().ok()).and_then(Pid::from_raw) {
-        let _ = kill_process_group(group, Signal::KILL);
+    if let Some(group) = named.and_then(|text| text.parse().ok()) {
+        signal_group(group, Asked::ToEnd);
     }
 }
 
-#[cfg(not(unix))]
-fn end_group(_: &Path) {}
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    fn reins(folder: &Path) -> Arc<Reins> {
+        let child = Command::new("sleep").arg("600").spawn().unwrap();
+        Reins::new(Arc::new(Mutex::new(child)), folder)
+    }
+
+    #[test]
+    fn an_interrupt_is_meant_for_the_whole_request_and_for_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let reins = reins(folder.path());
+        let rein = Rein(Arc::clone(&reins));
+        rein.interrupt();
+        rein.begin();
+        assert!(!reins.is_interrupted(), "nothing ran then");
+        rein.interrupt();
+        for _ in 0..2 {
+            reins.begin();
+            assert!(reins.is_interrupted(), "it came before the session heard of the cell");
+            reins.end();
+        }
+        rein.end();
+        rein.interrupt();
+        reins.begin();
+        assert!(!reins.is_interrupted());
+        reins.end();
+        reins.end_child();
+    }
+
+    #[test]
+    fn no_later_compilation_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let (reins, refused) = (reins(folder.path()), folder.path().join(REFUSED));
+        reins.begin();
+        reins.compiling();
+        let first = reins.state().number;
+        reins.compiling();
+        reins.stop_compiling_of(first);
+        assert!(!refused.exists());
+        Rein(Arc::clone(&reins)).interrupt();
+        assert!(refused.exists());
+        reins.compiling();
+        assert!(refused.exists(), "it is interrupted");
+        reins.begin();
+        reins.compiling();
+        assert!(!refused.exists());
+        reins.idle();
+        reins.end_child();
+    }
+}

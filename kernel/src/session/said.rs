@@ -127,9 +127,12 @@ impl Stream {
     fn take_content(&mut self, last: bool, out: &mut dyn FnMut(Said)) -> bool {
         let searched = self.searched;
         self.searched = self.pending.len().saturating_sub(END.len());
-        let end = self.pending[searched..].windows(END.len()).position(|window| window == END.as_bytes());
-        let Some(end) = end.map(|at| searched + at) else {
-            if last || self.pending.len() > LONGEST {
+        let find = |text: &str| self.pending[searched..].windows(text.len()).position(|found| found == text.as_bytes());
+        let (end, mark) = (find(END), find(MARK));
+        // Content that a message breaks into has no end: whoever wrote it has panicked, say.
+        let broken = mark.is_some_and(|mark| end.is_none_or(|end| mark < end));
+        let Some(end) = end.filter(|_| !broken).map(|at| searched + at) else {
+            if broken || last || self.pending.len() > LONGEST {
                 return self.give_up(out);
             }
             return false;
@@ -245,6 +248,21 @@ mod tests {
         );
         assert_eq!(said(&[b"EVCXR_BEGIN_CONTENT text/plain\nnever ends"]).len(), 1);
         assert_eq!(said(&[b"\xe2\x82"]), [text("\u{fffd}")], "cut for good");
+    }
+
+    #[test]
+    fn content_without_an_end_swallows_no_message() {
+        let done = Line::Done { cell: 3 };
+        let begun = "EVCXR_BEGIN_CONTENT text/html\nhalf";
+        let whole = format!("{begun}{}rest\nEVCXR_END_CONTENT\n", done.encode());
+        for size in 1..whole.len() {
+            let mut seen = Vec::new();
+            let mut stream = Stream::default();
+            whole.as_bytes().chunks(size).for_each(|piece| stream.take(piece, &mut |said| seen.push(said)));
+            assert!(seen.contains(&Said::Message(done.clone())), "in pieces of {size}: {seen:?}");
+            let texts = seen.iter().map(|said| if let Said::Text(text) = said { text.as_str() } else { "" });
+            assert_eq!(texts.collect::<String>(), format!("{begun}rest\nEVCXR_END_CONTENT\n"));
+        }
     }
 
     #[test]

@@ -2,16 +2,26 @@
 
 use std::path::{Path, PathBuf};
 
-/// Whether a thread of the process waits for what the cell has as standard input.
+/// A thread that waits, and how often it has: where it has taken what it was given and waits again, that is another one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reader {
+    thread: PathBuf,
+    waits: String,
+}
+
+/// The thread of the process that waits for what the cell has as standard input, if one does.
 ///
 /// While a cell runs that is a socket; before and after, when evcxr waits there for its next command, it is a pipe. Which
 /// it is is looked at again at the end: meanwhile the cell may be over.
-pub fn is_read(process: u32) -> bool {
+pub fn reader(process: u32) -> Option<Reader> {
     let process = PathBuf::from(format!("/proc/{process}"));
     let read = if cfg!(target_arch = "x86_64") { "0 0x0 " } else { "63 0x0 " };
-    let threads = || std::fs::read_dir(process.join("task")).into_iter().flatten().flatten();
-    let mut calls = threads().filter_map(|thread| std::fs::read_to_string(thread.path().join("syscall")).ok());
-    calls.any(|call| call.starts_with(read)) && is_a_socket(&process.join("fd").join("0"))
+    let mut threads = std::fs::read_dir(process.join("task")).ok()?.flatten().map(|thread| thread.path());
+    let reads = |thread: &PathBuf| std::fs::read_to_string(thread.join("syscall")).is_ok_and(|it| it.starts_with(read));
+    let thread = threads.find(reads)?;
+    let status = std::fs::read_to_string(thread.join("status")).ok()?;
+    let waits = status.lines().find(|line| line.starts_with("voluntary_ctxt_switches"))?.to_owned();
+    is_a_socket(&process.join("fd").join("0")).then_some(Reader { thread, waits })
 }
 
 fn is_a_socket(descriptor: &Path) -> bool {
@@ -21,12 +31,13 @@ fn is_a_socket(descriptor: &Path) -> bool {
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
+    use std::io::Write;
     use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream;
     use std::process::{Child, Command, Stdio};
 
     fn cat(input: impl Into<Stdio>) -> Child {
-        Command::new("cat").stdin(input).spawn().unwrap()
+        Command::new("cat").stdin(input).stdout(Stdio::null()).spawn().unwrap()
     }
 
     fn wait_until_it_sleeps_in_a_read(cat: &Child) {
@@ -37,6 +48,21 @@ mod tests {
         }
     }
 
+    /// A reader that has not had its turn still seems to wait, with what it was given.
+    #[test]
+    fn a_reader_that_waits_again_is_told_from_one_that_still_does() {
+        let (mut ours, theirs) = UnixStream::pair().unwrap();
+        let mut cell = cat(OwnedFd::from(theirs));
+        wait_until_it_sleeps_in_a_read(&cell);
+        let before = reader(cell.id()).unwrap();
+        assert_eq!(reader(cell.id()), Some(before.clone()), "it still waits for the same");
+        ours.write_all(b"line\n").unwrap();
+        let again = std::iter::repeat_with(|| reader(cell.id())).flatten().find(|reader| *reader != before).unwrap();
+        assert_eq!(again.thread, before.thread);
+        drop(ours);
+        assert!(cell.wait().unwrap().success());
+    }
+
     #[test]
     fn a_cell_that_reads_is_told_from_evcxr_that_waits() {
         let (ours, theirs) = UnixStream::pair().unwrap();
@@ -44,12 +70,12 @@ mod tests {
         let mut evcxr = cat(Stdio::piped());
         wait_until_it_sleeps_in_a_read(&cell);
         wait_until_it_sleeps_in_a_read(&evcxr);
-        assert_eq!((is_read(cell.id()), is_read(evcxr.id())), (true, false));
+        assert_eq!((reader(cell.id()).is_some(), reader(evcxr.id())), (true, None));
         drop((ours, evcxr.stdin.take()));
         assert!(cell.wait().unwrap().success() && evcxr.wait().unwrap().success());
         let mut idle =
             Command::new("sleep").arg("600").stdin(OwnedFd::from(UnixStream::pair().unwrap().0)).spawn().unwrap();
-        assert!(!is_read(idle.id()), "it has a socket, and does not read");
+        assert!(reader(idle.id()).is_none(), "it has a socket, and does not read");
         idle.kill().unwrap();
         idle.wait().unwrap();
     }

@@ -2,6 +2,7 @@
 
 #[cfg(unix)]
 use super::channel::{self, Channel};
+use super::reins::end_with_its_group;
 use super::said::{Said, Stream};
 use crate::build::{EVCXR_CONFIG, SessionFolder, Template, cache_folder};
 use crate::panics;
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -21,8 +23,8 @@ use std::time::Duration;
 pub enum Event {
     /// The cells' process has written something.
     Said(StreamName, Said),
-    /// A stream of its own is at its end: it has died.
-    Closed(StreamName),
+    /// A stream of its own is at its end: it has died. By which connection that one came.
+    Closed(StreamName, u64),
     /// evcxr has carried out what it was asked for.
     Finished(Finished),
     /// evcxr itself has panicked, and does nothing any more.
@@ -65,8 +67,12 @@ pub struct Worker {
     requests: Sender<String>,
     events: Receiver<Event>,
     child: Arc<Mutex<Child>>,
+    /// Whether evcxr has nothing to do.
+    finished: Arc<AtomicBool>,
     #[cfg(unix)]
     channel: Channel,
+    /// The last connection of a process that has died.
+    dead: u64,
 }
 
 /// How many pieces of what cells say may wait: a cell that prints faster than anybody reads has to wait, too.
@@ -97,6 +103,8 @@ impl Worker {
         #[cfg(unix)]
         command.env(channel::FOLDER, channel.folder());
         let folder = folder.path().to_path_buf();
+        let finished = Arc::new(AtomicBool::new(true));
+        let idle = Arc::clone(&finished);
         std::thread::Builder::new().name("evcxr".into()).spawn(move || {
             match open(&folder, command) {
                 Ok((context, outputs)) => {
@@ -104,8 +112,9 @@ impl Worker {
                     forward(outputs.stderr, sender.clone(), StreamName::Errors);
                     // Fails only where nobody waits any more.
                     let _ = ready.send(Ok(context.process_handle()));
-                    let served = catch_unwind(AssertUnwindSafe(|| serve(context, &requested, &sender)));
+                    let served = catch_unwind(AssertUnwindSafe(|| serve(context, &requested, &sender, &idle)));
                     if let Err(panic) = served {
+                        idle.store(true, Ordering::Release);
                         let _ = sender.send(Event::Stopped(
                             panics::message(panic.as_ref()).unwrap_or_else(|| "it did not say why".to_owned()),
                         ));
@@ -119,8 +128,10 @@ impl Worker {
             requests,
             events,
             child,
+            finished,
             #[cfg(unix)]
             channel,
+            dead: 0,
         })
     }
 
@@ -129,7 +140,26 @@ impl Worker {
     /// # Errors
     /// Where the thread has died.
     pub fn request(&self, code: String) -> Result<()> {
+        self.finished.store(false, Ordering::Release);
         self.requests.send(code).ok().context("evcxr has stopped: start the notebook again")
+    }
+
+    /// Whether evcxr has done what it was asked for, whatever is still to be read of it.
+    pub fn has_finished(&self) -> bool {
+        self.finished.load(Ordering::Acquire)
+    }
+
+    /// Whether a connection is of the process that runs the cells now.
+    pub fn is_current(&self, connection: u64) -> bool {
+        connection > self.dead
+    }
+
+    /// Another process runs the cells from now on.
+    pub fn forget_connections(&mut self) {
+        #[cfg(unix)]
+        {
+            self.dead = self.channel.connections();
+        }
     }
 
     /// The next event; none where there is none within `patience`.
@@ -174,7 +204,7 @@ impl Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         // The thread ends when its requests do, but only after the cell under way; that one must not outlive us.
-        let _ = self.child.lock().unwrap_or_else(PoisonError::into_inner).kill();
+        end_with_its_group(&self.child);
     }
 }
 
@@ -218,6 +248,9 @@ fn runtime_command(
     if let Ok(joined) = std::env::join_paths(folders) {
         command.env(variable, joined);
     }
+    // A group of its own: with whatever the cells start, it is interrupted and ended.
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
     command.envs(environment.iter().map(|(name, value)| (name, value)));
     command
 }
@@ -237,7 +270,7 @@ fn forward(lines: impl IntoIterator<Item = String> + Send + 'static, sender: Syn
     });
 }
 
-fn serve(mut context: CommandContext, requests: &Receiver<String>, sender: &SyncSender<Event>) {
+fn serve(mut context: CommandContext, requests: &Receiver<String>, sender: &SyncSender<Event>, idle: &AtomicBool) {
     for code in requests {
         let result = context.execute(&code);
         let finished = match result {
@@ -249,6 +282,7 @@ fn serve(mut context: CommandContext, requests: &Receiver<String>, sender: &Sync
             Err(Error::SubprocessTerminated(message)) => Finished::Died(message),
             Err(error) => Finished::Failed(error.to_string()),
         };
+        idle.store(true, Ordering::Release);
         if sender.send(Event::Finished(finished)).is_err() {
             return;
         }

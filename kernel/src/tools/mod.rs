@@ -31,6 +31,9 @@ pub const REFUSED: &str = "refused";
 /// The file of a session's folder that names the process which compiles, or did last.
 pub const COMPILING: &str = "compiling.pid";
 
+/// Where this names the compiler, this program becomes it, to look at a cell.
+pub const JUDGE: &str = "CANDLEWICK_JUDGE";
+
 /// A folder in which `cargo`, `rustc` and `rustup` are this program.
 ///
 /// # Errors
@@ -87,6 +90,15 @@ pub fn stand_in() -> Option<ExitCode> {
         _ => return None,
     };
     Some(ended.unwrap_or_else(|error| refuse(&format!("{error:#}"))))
+}
+
+/// Becomes the compiler that looks at a cell, and ends with the one who asks; none where nobody wants it.
+pub fn judge() -> Option<ExitCode> {
+    let compiler = std::env::var_os(JUDGE)?;
+    end_with_parent();
+    let mut command = Command::new(compiler);
+    command.args(std::env::args_os().skip(1)).env_remove(JUDGE);
+    Some(become_command(&mut command).unwrap_or_else(|error| refuse(&format!("{error:#}"))))
 }
 
 /// Whether the current folder is one in which cells are built.
@@ -188,4 +200,42 @@ pub fn end_with_parent() {
     #[cfg(target_os = "linux")]
     // Refused by some sandboxes: then a compiler goes on to its end.
     let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+}
+
+/// From now on the cells' process ends when the kernel does, and whatever cells have started ends with the cells' process.
+pub fn end_as_a_group() {
+    end_with_parent();
+    #[cfg(unix)]
+    if rustix::process::getpgrp() == rustix::process::getpid() {
+        // All others of the group are ours, then.
+        watch_group();
+        #[cfg(not(target_os = "linux"))]
+        watch_parent();
+    }
+}
+
+/// Has a shell end the group as soon as this process has ended, however that is: then it has nothing more to read.
+#[cfg(unix)]
+fn watch_group() {
+    use std::process::Stdio;
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", "trap '' INT TERM HUP; read line; kill -KILL 0"]);
+    shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    // Without it, a process that a cell has started may go on alone.
+    if let Ok(mut watch) = shell.spawn() {
+        std::mem::forget(watch.stdin.take());
+    }
+}
+
+/// Ends the group when the one that started this process is gone, where the system does not.
+#[cfg(all(unix, not(target_os = "linux")))]
+fn watch_parent() {
+    use rustix::process::{Signal, getppid, kill_current_process_group};
+    let parent = getppid();
+    std::thread::spawn(move || {
+        while getppid() == parent {
+            std::thread::sleep(std::time::Duration::from_secs(1));
+        }
+        let _ = kill_current_process_group(Signal::KILL);
+    });
 }

@@ -235,6 +235,19 @@ async fn nobody_is_asked_where_that_is_not_allowed_or_nobody_is_there() {
 }
 
 #[tokio::test]
+async fn a_question_whose_answer_nobody_wants_any_more_holds_nobody_up() {
+    let kernel = Kernel::open("key", |_| Ok(Box::new(Faulty(Echo::default()))));
+    let mut front_end = FrontEnd::first(&kernel).await;
+    let id = send(&mut front_end.shell, "execute_request", cell("goes")).await;
+    assert_eq!(front_end.reply(&id).await.content["status"], "ok");
+    let next = send(&mut front_end.shell, "execute_request", cell("ask name?")).await;
+    while receive(&mut front_end.stdin).await.parent["msg_id"] != json!(next) {}
+    send(&mut front_end.stdin, "input_reply", json!({"value": "ada"})).await;
+    assert_eq!(front_end.reply(&next).await.content["status"], "ok");
+    assert_eq!(front_end.heard_until("stream").await.content["text"], "ada\n");
+}
+
+#[tokio::test]
 async fn a_fault_of_the_session_is_an_error_and_the_kernel_goes_on() {
     let kernel = Kernel::open("key", |_| Ok(Box::new(Faulty(Echo::default()))));
     let mut front_end = FrontEnd::first(&kernel).await;

@@ -225,6 +225,21 @@ async fn a_subscriber_that_does_not_read_stops_nobody() {
     assert!(got.len() < text, "{} of {text}", got.len());
 }
 
+/// Nor are small messages kept for it without end.
+#[tokio::test]
+async fn a_subscriber_that_does_not_read_is_not_sent_small_messages_for_ever() {
+    let kernel = Kernel::open("key", |_| Ok(Box::new(Faulty(Echo::default()))));
+    let mut front_end = FrontEnd::first(&kernel).await;
+    let mut deaf = greeted(kernel.connection.iopub_port, "SUB");
+    deaf.write_all(&[0, 1, 1]).unwrap();
+    let id = send(&mut front_end.shell, "execute_request", cell("sprinkle")).await;
+    assert_eq!(front_end.heard(&id).await.len(), SPRINKLE.0 + 1);
+    assert_eq!(front_end.reply(&id).await.content["status"], "ok");
+    let mut got = Vec::new();
+    let _ = deaf.read_to_end(&mut got);
+    assert!(got.len() < SPRINKLE.0 * SPRINKLE.1, "{}", got.len());
+}
+
 #[tokio::test]
 async fn a_name_is_not_taken_over() {
     let kernel = Kernel::start();

@@ -113,8 +113,12 @@ fn echo_info() -> KernelInfo {
 /// How often, and how much each time, a [`Faulty`] cell `flood` prints.
 const FLOOD: (usize, usize) = (500, 64 << 10);
 
+/// The same for the displays of `sprinkle`.
+const SPRINKLE: (usize, usize) = (12_000, 2 << 10);
+
 /// An [`Echo`] with faults of its own: a cell `boom` panics in the kernel, and so does all that is asked of `boom`; a cell
-/// `flood` prints more than the sockets hold.
+/// `flood` prints more than the sockets hold, `sprinkle` shows as much in small displays, and for the answer to what `goes`
+/// asks nobody waits.
 struct Faulty(Echo);
 
 impl Session for Faulty {
@@ -122,6 +126,15 @@ impl Session for Faulty {
         assert_ne!(code, "boom", "a fault for the test");
         if code == "flood" {
             (0..FLOOD.0).for_each(|_| host.send(Output::Stdout("x".repeat(FLOOD.1))));
+            return Outcome::Done;
+        }
+        if code == "sprinkle" {
+            let media = [("text/plain".to_owned(), "x".repeat(SPRINKLE.1))];
+            (0..SPRINKLE.0).for_each(|_| host.send(Output::Display { media: media.clone().into(), id: None }));
+            return Outcome::Done;
+        }
+        if code == "goes" {
+            assert_eq!(host.input("still there?", false, &|| false), None);
             return Outcome::Done;
         }
         self.0.execute(code, host)
