@@ -22,9 +22,11 @@ fn main() {
     let peers = format!("{}/peers.py", value("--peers", "../shared/peers"));
     let python = value("--python", "python3");
     let data = value("--data", "../shared/data/cats_vs_dogs");
-    let weights = candlewick::weights::fetch("mobilenet_v2.tv_in1k").expect("the weights").display().to_string();
+    let weights_of = |identity| candlewick::weights::fetch(identity).expect("the weights").display().to_string();
+    let weights = weights_of("mobilenet_v2.tv_in1k");
 
-    forward(&python, &peers, &weights);
+    forward(&python, &peers, "mobilenet_v2", &weights);
+    forward(&python, &peers, "inception_v3", &weights_of("inception_v3.keras_in1k"));
     lesson(&python, &peers, &weights, &data);
 }
 
@@ -40,13 +42,13 @@ fn number(line: &Value, key: &str) -> f64 {
     line[key].as_f64().unwrap_or_else(|| panic!("{key} is missing in {line}"))
 }
 
-fn forward(python: &str, peers: &str, weights: &str) {
-    println!("frozen MobileNetV2, photos a second, 2 threads, median of 10 batches of 32:");
+fn forward(python: &str, peers: &str, model: &str, weights: &str) {
+    println!("frozen {model}, photos a second, 2 threads, median of 10 batches of 32:");
     for round in 1..=ROUNDS {
         let ours = line(
             Command::new(env!("CARGO"))
                 .args(["run", "-q", "--release", "-p", "candlewick", "--features", "hub", "--example", "forward", "--"])
-                .args(["--threads", "2", "--batch", "32", "--repeats", "10", "--weights", weights]),
+                .args(["--model", model, "--threads", "2", "--batch", "32", "--repeats", "10", "--weights", weights]),
         );
         let ours = number(&ours, "images_per_second_median");
         for (engine, allocator) in
@@ -54,7 +56,7 @@ fn forward(python: &str, peers: &str, weights: &str) {
         {
             let theirs = line(
                 Command::new(python)
-                    .args([peers, "forward", "--model", "mobilenet_v2", "--engine", engine, "--allocator", allocator])
+                    .args([peers, "forward", "--model", model, "--engine", engine, "--allocator", allocator])
                     .args(["--threads", "2", "--batch", "32", "--repeats", "10", "--weights", weights]),
             );
             let theirs = number(&theirs, "images_per_second_median");

@@ -49,27 +49,41 @@ pub(in crate::freeze) struct AreaMut<'a> {
     pub plane: usize,
 }
 
-/// Whether `rows` rows of `columns` pixels, in each of `planes` planes, lie within `len` blocks.
-pub(super) fn reaches(len: usize, first: usize, plane: (usize, usize), row: (usize, usize), columns: usize) -> bool {
-    let ((planes, plane), (rows, row)) = (plane, row);
-    let last = || {
-        let planes = planes.checked_sub(1)?.checked_mul(plane)?;
-        let rows = rows.checked_sub(1)?.checked_mul(row)?;
-        planes.checked_add(rows)?.checked_add(first)?.checked_add(columns)
-    };
-    planes == 0 || rows == 0 || last().is_some_and(|end| end <= len)
+impl Area<'_> {
+    /// Whether `planes` planes of as many rows and columns all lie within.
+    pub(super) fn reaches(&self, planes: usize, rows: usize, columns: usize) -> bool {
+        reaches(self.data.len(), self.first, [(planes, self.plane), (rows, self.row), (columns, 1)])
+    }
+}
+
+impl AreaMut<'_> {
+    /// As [`Area::reaches`].
+    pub(super) fn reaches(&self, planes: usize, rows: usize, columns: usize) -> bool {
+        reaches(self.data.len(), self.first, [(planes, self.plane), (rows, self.row), (columns, 1)])
+    }
+}
+
+/// Whether what lies `first` in, as often and as far apart along three axes as `axes` says, is within `len`.
+fn reaches(len: usize, first: usize, axes: [(usize, usize); 3]) -> bool {
+    let last = |at: usize, (count, apart): (usize, usize)| at.checked_add(count.checked_sub(1)?.checked_mul(apart)?);
+    let end = axes.into_iter().try_fold(first, last);
+    axes.iter().any(|axis| axis.0 == 0) || end.is_some_and(|end| end < len)
 }
 
 impl Kernels {
     /// The convolution to `height` x `width` pixels of all output channels. Zeros around the input, where the kernel
     /// needs them, are part of `input`.
-    pub fn convolution(self, by: &PackedWindow, input: Area<'_>, output: AreaMut<'_>, (height, width): (usize, usize)) {
+    pub fn convolution(
+        self,
+        by: &PackedWindow,
+        input: Area<'_>,
+        mut output: AreaMut<'_>,
+        (height, width): (usize, usize),
+    ) {
         let ((rows, columns), stride) = (by.kernel, by.stride);
         assert!(height > 0 && width > 0 && rows > 0 && columns > 0 && matches!(stride, 1 | 2));
-        let (in_rows, in_columns) = ((height - 1) * stride + rows, (width - 1) * stride + columns);
-        assert!(reaches(input.data.len(), input.first, (by.planes, input.plane), (in_rows, input.row), in_columns));
-        let planes = (by.bias.len(), output.plane);
-        assert!(reaches(output.data.len(), output.first, planes, (height, output.row), width));
+        assert!(input.reaches(by.planes, (height - 1) * stride + rows, (width - 1) * stride + columns));
+        assert!(output.reaches(by.bias.len(), height, width));
         assert_eq!(by.weights.len(), by.bias.len() * by.planes * rows * columns * LANES);
         assert_eq!(by.panel, self.panel());
         let row_bytes = (stride * input.row * by.planes * size_of::<Block>()).max(1);
@@ -78,33 +92,42 @@ impl Kernels {
             for first in (0..by.bias.len()).step_by(by.panel) {
                 let blocks = by.panel.min(by.bias.len() - first);
                 for y in first_row..(first_row + stripe).min(height) {
-                    // SAFETY: the asserts above: the pointers lie within input, output and weights, whose last pixel is
-                    // that of the last tile of the last row. Wider panels before this one have as many weights in all
-                    // as narrower ones would.
+                    // SAFETY: the asserts above: this panel's weights and this row of input and output are there, up to
+                    // the last pixel of the last tile.
                     unsafe {
-                        let job = Window {
-                            input: input.data.as_ptr().add(input.first + y * stride * input.row).cast(),
-                            planes: by.planes,
-                            plane: input.plane * LANES,
-                            rows,
-                            row: input.row * LANES,
-                            columns,
-                            weights: by.weights.as_ptr().add(first * by.planes * rows * columns * LANES).cast(),
-                            bias: by.bias.as_ptr().add(first).cast(),
-                            output: output
-                                .data
-                                .as_mut_ptr()
-                                .add(output.first + first * output.plane + y * output.row)
-                                .cast(),
-                            output_plane: output.plane * LANES,
-                            clamp: by.clamp,
-                        };
+                        let job = by.row(first, y, input, &mut output);
                         at_level!(self.level, S => match stride {
                             1 => row_of_tiles::<S, LANES>(blocks, width, job),
                             _ => row_of_tiles::<S, { 2 * LANES }>(blocks, width, job),
                         });
                     }
                 }
+            }
+        }
+    }
+}
+
+impl PackedWindow {
+    /// What all tiles of output row `y` share, in the panel that begins at block `first`.
+    ///
+    /// # Safety
+    /// The panel's weights and the row's input and output must be there.
+    unsafe fn row(&self, first: usize, y: usize, input: Area<'_>, output: &mut AreaMut<'_>) -> Window {
+        let (rows, columns) = self.kernel;
+        // SAFETY: the caller's promise. Wider panels before this one have as many weights in all as narrower ones would.
+        unsafe {
+            Window {
+                input: input.data.as_ptr().add(input.first + y * self.stride * input.row).cast(),
+                planes: self.planes,
+                plane: input.plane * LANES,
+                rows,
+                row: input.row * LANES,
+                columns,
+                weights: self.weights.as_ptr().add(first * self.planes * rows * columns * LANES).cast(),
+                bias: self.bias.as_ptr().add(first).cast(),
+                output: output.data.as_mut_ptr().add(output.first + first * output.plane + y * output.row).cast(),
+                output_plane: output.plane * LANES,
+                clamp: self.clamp,
             }
         }
     }

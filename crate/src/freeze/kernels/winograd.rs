@@ -5,7 +5,7 @@
 //! sums over channels are the tiles of pixels by channels of any convolution. In f32 the detour costs a few units of
 //! the sixth digit; larger tiles would cost more.
 
-use super::convolution::{Area, AreaMut, reaches, row_of_tiles};
+use super::convolution::{Area, AreaMut, row_of_tiles};
 use super::simd::{Simd, Window};
 use super::{Block, Kernels, LANES, at_level};
 use crate::freeze::CpuLevel;
@@ -88,9 +88,7 @@ impl Kernels {
     ) {
         assert!(height > 0 && width > 0 && matches!(by.side, 3 | 5) && by.panel == self.panel());
         let (in_rows, in_columns) = (height + by.side - 1, width + by.side - 1);
-        assert!(reaches(input.data.len(), input.first, (by.planes, input.plane), (in_rows, input.row), in_columns));
-        let planes = (by.bias.len(), output.plane);
-        assert!(reaches(output.data.len(), output.first, planes, (height, output.row), width));
+        assert!(input.reaches(by.planes, in_rows, in_columns) && output.reaches(by.bias.len(), height, width));
         assert_eq!(by.weights.len(), by.bias.len() * by.planes * POINTS * LANES);
         let (down, across, rows) = by.tiles((height, width));
         assert!(work.len() >= by.work((height, width)));
@@ -275,7 +273,7 @@ pub(super) unsafe fn see<S: Simd>(from: *const f32, row: usize, to: *mut f32, po
                 *seen_row = seen::<S>(std::array::from_fn(|x| S::load(from.add(x * LANES))));
             }
             for x in 0..6 {
-                let column = seen::<S>(std::array::from_fn(|y| rows[y][x]));
+                let column = seen::<S>(rows.map(|row| row[x]));
                 for (y, value) in column.into_iter().enumerate() {
                     S::store(to.add((y * 6 + x) * point + lane), value);
                 }
@@ -308,7 +306,7 @@ pub(super) unsafe fn finish<S: Simd, const M: usize>(
             let bias = S::load(bias.add(lane));
             let (low, high) = (S::splat(clamp.0), S::splat(clamp.1));
             for y in 0..M {
-                let pixels = made::<S, M>(std::array::from_fn(|x| columns[x][y]));
+                let pixels = made::<S, M>(columns.map(|column| column[y]));
                 for (x, pixel) in pixels.into_iter().enumerate() {
                     S::store(to.add(y * row + x * LANES + lane), S::clamp(S::add(pixel, bias), low, high));
                 }
