@@ -1,9 +1,11 @@
 //! Backbones: one file an architecture, layers named as torchvision names them.
 
+mod channels;
 mod depthwise;
 mod layers;
 mod mobilenet_v2;
 mod names;
+mod relu6;
 
 pub mod imagenet;
 
