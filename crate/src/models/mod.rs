@@ -1,5 +1,6 @@
 //! Backbones: one file an architecture, layers named as torchvision names them.
 
+mod channels;
 mod depthwise;
 mod inception_v3;
 mod layers;
@@ -7,6 +8,7 @@ mod mobilenet_v2;
 mod names;
 mod pooling;
 mod random;
+mod relu6;
 
 pub mod imagenet;
 

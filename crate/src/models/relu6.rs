@@ -1,0 +1,97 @@
+//! ReLU6 on the CPU: one pass forwards and one backwards.
+//!
+//! candle's clamp is a maximum and a minimum, whose gradients take some twenty passes over the activations.
+
+use candle_core::backend::BackendStorage;
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, DType, Error, Layout, Result, Shape, Tensor, bail};
+use rayon::prelude::*;
+
+/// Every number clamped to 0..=6; differentiable, once. Where it is clamped, at the ends too, the gradient is zero, as in
+/// PyTorch.
+pub(super) fn relu6(x: &Tensor) -> Result<Tensor> {
+    if !x.device().is_cpu() || x.dtype() != DType::F32 {
+        return x.clamp(0f32, 6f32);
+    }
+    x.contiguous()?.apply_op1(Forward)
+}
+
+/// Numbers that one thread takes at a time: enough to be worth a thread.
+const PIECE: usize = 1 << 14;
+
+struct Forward;
+/// The gradient of the input: arguments input and gradient of the output.
+struct Backward;
+
+impl CustomOp1 for Forward {
+    fn name(&self) -> &'static str {
+        "relu6"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let x = values(x, layout)?;
+        let mut out = vec![0f32; x.len()];
+        out.par_chunks_mut(PIECE).zip(x.par_chunks(PIECE)).for_each(|(out, x)| {
+            out.iter_mut().zip(x).for_each(|(out, x)| *out = x.clamp(0.0, 6.0));
+        });
+        Ok((CpuStorage::F32(out), layout.shape().clone()))
+    }
+
+    fn bwd(&self, x: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+        Ok(Some(x.contiguous()?.apply_op2_no_bwd(&gradient.contiguous()?, &Backward)?))
+    }
+}
+
+impl CustomOp2 for Backward {
+    fn name(&self) -> &'static str {
+        "relu6-backward"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, g: &CpuStorage, gl: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (x, g) = (values(x, xl)?, values(g, gl)?);
+        let mut to_x = vec![0f32; x.len()];
+        to_x.par_chunks_mut(PIECE).zip(x.par_chunks(PIECE).zip(g.par_chunks(PIECE))).for_each(|(to_x, (x, g))| {
+            for (to_x, (x, g)) in to_x.iter_mut().zip(x.iter().zip(g)) {
+                *to_x = if *x > 0.0 && *x < 6.0 { *g } else { 0.0 };
+            }
+        });
+        Ok((CpuStorage::F32(to_x), xl.shape().clone()))
+    }
+}
+
+/// The values of a contiguous tensor.
+fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+    let CpuStorage::F32(values) = storage else {
+        return Err(Error::UnsupportedDTypeForOp(storage.dtype(), "relu6").bt());
+    };
+    match layout.contiguous_offsets() {
+        Some((from, to)) => Ok(&values[from..to]),
+        None => bail!("relu6 wants contiguous tensors"),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use candle_core::{Device, Var};
+
+    #[test]
+    fn it_clamps_as_candle_does_and_passes_gradients_in_between() {
+        // More than one piece, and a view that is not contiguous.
+        let x = Tensor::arange(0f32, 40_000., &Device::Cpu).unwrap().affine(5e-4, -7.).unwrap();
+        let x = Var::from_tensor(&x.reshape((200, 200)).unwrap()).unwrap();
+        let view = x.t().unwrap();
+        let y = relu6(&view).unwrap();
+        let numbers = |t: &Tensor| t.contiguous().unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        assert_eq!(numbers(&y), numbers(&view.clamp(0f32, 6f32).unwrap()));
+        let gradient = (y * 3.).unwrap().sum_all().unwrap().backward().unwrap();
+        let got = numbers(gradient.get(&x).unwrap());
+        let inside = |x: &f32| if *x > 0. && *x < 6. { 3. } else { 0. };
+        assert_eq!(got, numbers(&x).iter().map(inside).collect::<Vec<f32>>());
+        assert!(got.contains(&0.) && got.contains(&3.));
+        let ends = Var::new(&[0f32, 6., f32::NAN], &Device::Cpu).unwrap();
+        let y = relu6(&ends).unwrap();
+        assert!(numbers(&y)[2].is_nan(), "what is no number stays so");
+        assert_eq!(numbers(y.sum_all().unwrap().backward().unwrap().get(&ends).unwrap()), [0., 0., 0.]);
+    }
+}
