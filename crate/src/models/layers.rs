@@ -37,7 +37,7 @@ impl Activation {
         match self {
             Self::Linear => Ok(x),
             Self::Relu => Ok(x.relu()?),
-            Self::Relu6 => relu6(&x),
+            Self::Relu6 => Ok(relu6(&x)?),
         }
     }
 }
