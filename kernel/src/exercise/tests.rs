@@ -207,6 +207,12 @@ fn what_learners_get_has_stops_for_solutions_and_no_outputs() {
     assert_eq!((cells[3].as_str(), cells[0].as_str()), ("good v1", "nothing"));
     assert!(!exercise.notebook().to_string().contains("SOLUTION"));
     assert_eq!(exercise.todos[1].solution, "// Make v2.\nneed v1\nuse-up v1\nmake v2");
+
+    let mut cells = source();
+    cells[0]["source"] = json!("nothing\n// BEGIN SOLUTION\nthe source's alone\n// END SOLUTION");
+    let exercise = Exercise::read(notebook(&cells, 1)).unwrap();
+    assert_eq!(exercise.notebook().cells().next().unwrap().source(), "nothing");
+    assert!(exercise.steps.iter().any(|step| step.code == "nothing\nthe source's alone"));
 }
 
 #[test]
@@ -218,9 +224,7 @@ fn a_source_that_is_not_whole_is_refused() {
     };
     assert!(wrong(&|cells| cells[2]["source"] = json!("// BEGIN SOLUTION\nx")).contains("without // END"));
     assert!(wrong(&|cells| cells[2]["source"] = json!("x")).contains("0 marked regions"));
-    assert!(
-        wrong(&|cells| cells[3]["source"] = json!("// BEGIN SOLUTION\n// END SOLUTION")).contains("only in answers")
-    );
+    assert!(wrong(&|cells| cells[3]["source"] = json!("// BEGIN SOLUTION\n// END SOLUTION")).contains("no markers"));
     assert!(wrong(&|cells| cells[0]["metadata"] = json!({})).contains("no role"));
     assert!(wrong(&|cells| drop(cells.remove(3))).contains("one answer and one check"));
     assert!(wrong(&|cells| drop(cells.remove(1))).contains("TODO 1 is due"));
