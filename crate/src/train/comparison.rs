@@ -4,6 +4,7 @@ use super::examined::Examined;
 use super::summary::thousands;
 use crate::Result;
 use crate::data::Dataset;
+use crate::evaluate;
 use crate::notebook::display;
 use std::fmt;
 use std::time::Instant;
@@ -84,16 +85,25 @@ impl Comparison {
         &self.rows
     }
 
-    /// What the first two accuracies say of each other, in words that fit their intervals.
+    /// What the first two accuracies say of each other, in words that claim no more than chance allows: by the 95 %
+    /// interval of their difference ([`newcombe`](evaluate::newcombe)), as if each were measured on photos of its own.
     pub fn explain(&self) -> String {
         let [a, b, ..] = self.rows.as_slice() else {
             return "There is nothing to compare yet.".to_owned();
         };
         let (low, high) = if a.accuracy <= b.accuracy { (a, b) } else { (b, a) };
         let points = 100.0 * (high.accuracy - low.accuracy);
-        if high.interval.0 <= low.interval.1 {
+        if a.photos != b.photos {
+            return format!("They were measured on {} and {} photos: measure both on the same.", a.photos, b.photos);
+        }
+        let right = |row: &Measured| ((row.accuracy * row.photos as f64).round() as usize, row.photos);
+        let (least, most) = evaluate::newcombe(right(high), right(low));
+        if least <= 0.0 {
             return format!(
-                "{points:.1} points between them, and the intervals overlap: {} photos cannot tell which is better.",
+                "{points:.1} points between them, with a 95 % interval from {:.1} to {:.1}: {} photos cannot tell which \
+                 is better.",
+                100.0 * least,
+                100.0 * most,
                 a.photos
             );
         }

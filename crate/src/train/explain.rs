@@ -22,7 +22,9 @@ impl History {
             percent(first.training_accuracy),
             points(lag),
         );
-        let words = [self.above_running(), running, self.at_the_end(), self.last_gap(last)];
+        // Where no epoch shows more than chance, the last one's points say nothing either.
+        let last = if self.is_even() { String::new() } else { self.last_gap(last) };
+        let words = [self.above_running(), running, self.at_the_end(), last];
         words.into_iter().filter(|words| !words.is_empty()).collect::<Vec<_>>().join(" ")
     }
 
@@ -44,7 +46,7 @@ impl History {
     fn at_the_end(&self) -> String {
         let end = |epoch: &Epoch| epoch.training_accuracy;
         let above = self.epochs_above(end);
-        if self.epochs.iter().all(|epoch| self.beside(epoch, epoch.training_accuracy) == Ordering::Equal) {
+        if self.is_even() {
             return "Measured at the epoch's end, the two curves differ by no more than chance in so many photos: neither \
                     is above the other."
                 .to_owned();
@@ -60,6 +62,11 @@ impl History {
                 self.largest_lead()
             ),
         }
+    }
+
+    /// Whether training at the epoch's end and validation never differ by more than chance.
+    fn is_even(&self) -> bool {
+        self.epochs.iter().all(|epoch| self.beside(epoch, epoch.training_accuracy) == Ordering::Equal)
     }
 
     /// How far the epoch in which validation leads most is beyond chance.

@@ -161,12 +161,16 @@ pub(super) fn tables(
         say(skipped_line(&skipped));
         let (new, seconds) = (computed?, began.elapsed().as_secs_f64());
         let all = fingerprints.iter().filter(|fingerprint| !broken.contains_key(*fingerprint)).count();
-        println!(
+        // The candlewick kernel shows the bar, and a notebook's saved output does not hang on what is kept.
+        let line = format!(
             "{} of {all} photos: {} kept from before, {new} computed in {seconds:.1} s ({:.0} a second).",
             capitalised(source.what),
             all - new,
             new as f64 / seconds.max(1e-9)
         );
+        if !notebook::on_candlewick_kernel() {
+            println!("{line}");
+        }
     }
     let mut start = 0;
     let table = |part: &Part<'_>| {

@@ -21,6 +21,8 @@ pub struct Summary {
     pub frozen: usize,
     /// Means and variances of its batch norms.
     pub statistics: usize,
+    /// Scales of its batch norms that Keras' own version of the network does not have: those of InceptionV3.
+    pub scales_keras_lacks: usize,
     /// The head's weights and biases: all that learns.
     pub head: usize,
     /// Whether the head ends in a softmax.
@@ -33,12 +35,15 @@ impl Summary {
         // What comes behind the last convolution is the backbone's own head, which is not used.
         let used =
             layers.iter().position(|layer| layer.name == spec.last_convolution).map_or(layers.len(), |at| at + 1);
+        let statistics = layers.iter().take(used).map(|layer| layer.statistics).sum();
         Self {
+            // A batch norm has a mean, a variance and a scale a channel.
+            scales_keras_lacks: if spec.name == "inception_v3" { statistics / 2 } else { 0 },
             backbone: spec.name.to_owned(),
             features: spec.features,
             classes: classes.to_vec(),
             frozen: layers.iter().take(used).map(|layer| layer.parameters).sum(),
-            statistics: layers.iter().take(used).map(|layer| layer.statistics).sum(),
+            statistics,
             head: head.parameters(),
             softmax: head.has_softmax(),
         }
@@ -55,7 +60,7 @@ impl Summary {
 
     /// What is counted, as torchvision counts it, as Keras does.
     fn totals(&self) -> [[String; 3]; 3] {
-        let keras = self.frozen + self.statistics;
+        let keras = self.frozen + self.statistics - self.scales_keras_lacks;
         let row = |what: &str, torchvision, keras| [what.to_owned(), thousands(torchvision), thousands(keras)];
         [
             row("trainable", self.head, self.head),
@@ -65,9 +70,13 @@ impl Summary {
     }
 
     fn note(&self) -> String {
+        let scales = match self.scales_keras_lacks {
+            0 => String::new(),
+            scales => format!(" Keras' own version of this network has no scales there: {} fewer.", thousands(scales)),
+        };
+        let statistics = thousands(self.statistics);
         format!(
-            "Keras counts the {} means and variances of batch norm as parameters, torchvision does not.",
-            thousands(self.statistics)
+            "Keras counts the {statistics} means and variances of batch norm as parameters, torchvision does not.{scales}"
         )
     }
 

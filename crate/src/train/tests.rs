@@ -4,7 +4,7 @@ use super::*;
 use crate::Error;
 use crate::data::{Photo, Skipped};
 use crate::images::{Pixels, Preprocess};
-use crate::models::{BackboneSpec, LayerInfo};
+use crate::models::{BackboneSpec, InceptionV3, LayerInfo};
 use crate::notebook::Picture;
 use candle_core::Device;
 use std::sync::Arc;
@@ -483,6 +483,8 @@ fn the_words_fit_the_numbers() {
     assert!(words.contains("above the running training accuracy in 1 of 2 epochs. "), "{words}");
     assert!(words.contains("reads 91.3 %") && words.contains("give 97.4 % (6.1 points)"), "{words}");
     assert!(words.contains("differ by no more than chance in so many photos: neither"), "{words}");
+    assert!(!words.contains("leads by"), "{words}");
+    let words = explain(&[(0.80, 0.85, 0.97), (0.9755, 0.9811, 0.975)]);
     assert!(words.contains("leads by 0.6 points, no more than chance"), "{words}");
     let words = explain(&[(0.90, 0.97, 0.96), (0.99, 0.999, 0.96)]);
     assert!(words.contains("the running mean is the whole reason"), "{words}");
@@ -541,4 +543,9 @@ fn mobilenet_v2_counts_as_the_lesson_says() {
         let keras = summary.frozen + summary.statistics;
         assert_eq!((summary.frozen, keras, summary.head), (2_223_872, 2_257_984, head));
     }
+    let classes = ["a", "b", "c", "d", "e"].map(str::to_owned);
+    let inception = Frozen::plain(InceptionV3::random(1).unwrap()).unwrap();
+    let summary = TransferModel::new(inception, &classes).unwrap().summary();
+    assert_eq!((summary.frozen, summary.head), (21_785_568, 10_245));
+    assert!(summary.to_string().contains("21,802,784"), "as Keras shows it: {summary}");
 }

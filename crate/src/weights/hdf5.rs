@@ -185,6 +185,7 @@ impl<'a> Reader<'a> {
     }
 
     fn symbols(&mut self, at: u64, names: &[u8], path: &str, depth: usize) -> Result<(), String> {
+        self.step()?;
         self.bytes.expect(at, b"SNOD")?;
         for symbol in 0..self.bytes.u16(past(at, 6))? {
             self.step()?;

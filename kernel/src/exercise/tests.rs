@@ -215,6 +215,14 @@ fn what_learners_get_has_stops_for_solutions_and_no_outputs() {
     assert!(exercise.steps.iter().any(|step| step.code == "nothing\nthe source's alone"));
 }
 
+/// A section that is misspelt would fall out unseen.
+#[test]
+fn every_section_of_mistakes_is_read() {
+    let sections = include_str!("mistakes.md").matches("\n## ").count();
+    assert!(sections > 80 / 2);
+    assert_eq!(mistakes::built_in().len(), sections);
+}
+
 #[test]
 fn a_source_that_is_not_whole_is_refused() {
     let wrong = |change: &dyn Fn(&mut Vec<Value>)| {

@@ -37,7 +37,10 @@ fn epochs(history: &History) -> Checked {
     if done != EPOCHS {
         return mistake(
             "other-epochs",
-            format!("`history` has {done} epochs, and {EPOCHS} were asked for."),
+            format!(
+                "`history` has {done} epoch{}, and {EPOCHS} were asked for, in one `fit`.",
+                if done == 1 { "" } else { "s" }
+            ),
             "results can be compared only after the same number of passes over the photos.",
             "the number of epochs is one of the fields of `FitOptions`; its default is the course's.",
         );
