@@ -2,7 +2,7 @@
 //!
 //! Data flows one way, a module for each step:
 //!
-//! > [`data`] → [`images`] → [`models`] (with their [`weights`]) → [`freeze`] → [`train`] → [`evaluate`] → [`plot`]
+//! > [`data`] → [`images`] → [`models`] (with their [`weights`]) → [`freeze`] → [`train`] → [`evaluate`] → [`explain`] → [`plot`]
 //!
 //! [`notebook`] is how a value shows itself in a cell, and [`lesson`] checks the exercise. What a notebook needs comes with
 //!
@@ -16,6 +16,7 @@ pub mod cell;
 pub mod data;
 mod error;
 pub mod evaluate;
+pub mod explain;
 pub mod fetch;
 pub mod freeze;
 pub mod images;
@@ -36,6 +37,7 @@ pub mod prelude {
     pub use crate::candle_nn;
     pub use crate::data::{Dataset, Photo, Sketches, cats_vs_dogs, flowers, sketches};
     pub use crate::evaluate::Predictions;
+    pub use crate::explain::Explain;
     pub use crate::freeze::Frozen;
     pub use crate::images::{Batch, Pixels, Preprocess};
     pub use crate::lesson::{check, hint, progress, solution};

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use candlewick::freeze::{Normalise, Unfreeze};
-use candlewick::models::LayerInfo;
+use candlewick::models::{LayerInfo, Tap};
 use candlewick::notebook;
 use candlewick::prelude::*;
 use candlewick::train::FeatureTable;
@@ -72,8 +72,17 @@ impl Backbone for MeanColour {
         Err(Error::Data("no head".to_owned()))
     }
 
-    fn layer(&self, _: &Tensor, _: &str) -> Result<Tensor> {
-        Err(Error::Data("no layers".to_owned()))
+    fn tapped(&self, photos: &Tensor, tap: &mut Tap<'_>) -> Result<Option<Tensor>> {
+        let Some(photos) = tap("last", photos.clone())? else { return Ok(None) };
+        self.features(&photos).map(Some)
+    }
+
+    fn layer_names(&self) -> Vec<String> {
+        vec!["last".to_owned()]
+    }
+
+    fn classifier(&self) -> Option<(&Tensor, &Tensor)> {
+        None
     }
 
     fn layers(&self) -> Vec<LayerInfo> {

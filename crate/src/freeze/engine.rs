@@ -101,6 +101,11 @@ impl Engine {
         Ok(Tensor::from_vec(rows, (photos, size), &Device::Cpu)?)
     }
 
+    /// The folded network in plain candle.
+    pub(crate) fn backbone(&self) -> &dyn Backbone {
+        &*self.backbone
+    }
+
     /// The names of the backbone's layers, in order.
     pub(crate) fn layer_names(&self) -> Vec<String> {
         self.backbone.layers().into_iter().map(|layer| layer.name).collect()

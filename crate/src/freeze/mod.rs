@@ -26,7 +26,7 @@ pub use unfreeze::{Normalise, Unfreeze};
 pub(crate) use unfreeze::{compile, digest, unknown};
 
 use crate::images::Pixels;
-use crate::models::{Backbone, BackboneSpec, InceptionV3, LayerInfo, MobileNetV2};
+use crate::models::{Backbone, BackboneSpec, InceptionV3, LayerInfo, MobileNetV2, Tap};
 use crate::notebook::Progress;
 use crate::{Error, Result};
 use candle_core::Tensor;
@@ -226,8 +226,17 @@ impl<B: Backbone> Backbone for Frozen<B> {
         self.engine.logits(photos)
     }
 
-    fn layer(&self, photos: &Tensor, name: &str) -> Result<Tensor> {
-        Ok(self.backbone.layer(&photos.detach(), name)?.detach())
+    fn tapped(&self, photos: &Tensor, tap: &mut Tap<'_>) -> Result<Option<Tensor>> {
+        let features = self.backbone.tapped(&photos.detach(), &mut |name, x| tap(name, x.detach()))?;
+        Ok(features.map(|features| features.detach()))
+    }
+
+    fn layer_names(&self) -> Vec<String> {
+        self.backbone.layer_names()
+    }
+
+    fn classifier(&self) -> Option<(&Tensor, &Tensor)> {
+        self.backbone.classifier()
     }
 
     fn layers(&self) -> Vec<LayerInfo> {

@@ -3,6 +3,8 @@
 use super::channels::scale_and_shift;
 use super::depthwise::{applies, depthwise};
 use super::relu6::relu6;
+use super::tap::{Names, Run};
+use crate::freeze::Normalise;
 use crate::{Error, Result};
 use candle_core::Tensor;
 
@@ -97,17 +99,6 @@ impl BatchNorm {
     }
 }
 
-/// How far a [`Convolution`] is computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Until {
-    /// The bare convolution.
-    Kernel,
-    /// With batch norm or bias.
-    Norm,
-    /// All of it.
-    Activation,
-}
-
 impl Convolution {
     /// `(N, I, H, W)` to `(N, O, h, w)`; differentiable.
     ///
@@ -116,30 +107,36 @@ impl Convolution {
     /// # Errors
     /// Where the input's channels do not fit, or it is smaller than the kernel.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.forward_until(x, Until::Activation)
+        self.activation.forward(self.norm(self.convolve(x)?, &BatchNorm::stored)?)
     }
 
-    pub(crate) fn forward_until(&self, x: &Tensor, until: Until) -> Result<Tensor> {
-        self.forward_with(x, until, &BatchNorm::stored)
-    }
-
-    /// As [`forward`](Self::forward) up to `until`, its batch norm applied as `normalise` does.
-    pub(crate) fn forward_with(
-        &self,
-        x: &Tensor,
-        until: Until,
-        normalise: &dyn Fn(&BatchNorm, &Tensor) -> Result<Tensor>,
-    ) -> Result<Tensor> {
-        let mut y = self.convolve(x)?;
-        if until >= Until::Norm {
-            if let Some(bias) = &self.bias {
-                y = y.broadcast_add(&bias.reshape((1, (), 1, 1))?)?;
-            }
-            if let Some(batch_norm) = &self.batch_norm {
-                y = normalise(batch_norm, &y)?;
-            }
+    /// As [`forward`](Self::forward) in a run of the network: its parts are `names`.
+    pub(super) fn run(&self, x: &Tensor, names: &Names, run: &mut Run<'_>) -> Result<Option<Tensor>> {
+        let mut y = Some(self.convolve(x)?);
+        if self.batch_norm.is_some() {
+            y = y.map_or(Ok(None), |y| (run.tap)(&names.kernel, y))?;
         }
-        if until >= Until::Activation { self.activation.forward(y) } else { Ok(y) }
+        let Some(y) = y else { return Ok(None) };
+        let Some(y) = (run.tap)(&names.norm, self.norm(y, run.normalise)?)? else { return Ok(None) };
+        let y = self.activation.forward(y)?;
+        names.activation.iter().try_fold(Some(y), |y, name| y.map_or(Ok(None), |y| (run.tap)(name, y)))
+    }
+
+    /// The names of its parts that a run meets, in order.
+    pub(super) fn names(&self, names: Names) -> Vec<String> {
+        let kernel = self.batch_norm.is_some().then_some(names.kernel);
+        kernel.into_iter().chain([names.norm]).chain(names.activation).collect()
+    }
+
+    /// What follows the bare convolution, without the activation.
+    fn norm(&self, mut y: Tensor, normalise: &Normalise<'_>) -> Result<Tensor> {
+        if let Some(bias) = &self.bias {
+            y = y.broadcast_add(&bias.reshape((1, (), 1, 1))?)?;
+        }
+        match &self.batch_norm {
+            Some(batch_norm) => normalise(batch_norm, &y),
+            None => Ok(y),
+        }
     }
 
     fn convolve(&self, x: &Tensor) -> Result<Tensor> {
@@ -222,18 +219,32 @@ mod tests {
     #[test]
     fn a_convolution_is_kernel_then_norm_then_activation() {
         let x = tensor([-1., 0., 0.5, 3.], &[1, 1, 2, 2]);
-        let run = |layer: &Convolution, until| {
-            layer.forward_until(&x, until).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap()
+        let numbers = |y: &Tensor| y.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let names = || Names { kernel: "kernel".into(), norm: "norm".into(), activation: vec!["all".into()] };
+        let run = |layer: &Convolution, ends: &str| {
+            let mut seen = Vec::new();
+            let mut tap = |name: &str, y: Tensor| {
+                seen.push((name.to_owned(), numbers(&y)));
+                Ok((name != ends).then_some(y))
+            };
+            let y = layer.run(&x, &names(), &mut Run { normalise: &BatchNorm::stored, tap: &mut tap }).unwrap();
+            assert_eq!(y.is_none(), !ends.is_empty());
+            assert!(y.is_none_or(|y| numbers(&y) == numbers(&layer.forward(&x).unwrap())));
+            seen
         };
-        assert_eq!(run(&by_hand(Activation::Relu6), Until::Kernel), [-2., 0., 1., 6.]);
-        assert_eq!(run(&by_hand(Activation::Relu6), Until::Norm), [-5.5, -1.5, 0.5, 10.5]);
-        assert_eq!(run(&by_hand(Activation::Relu6), Until::Activation), [0., 0., 0.5, 6.]);
-        assert_eq!(run(&by_hand(Activation::Linear), Until::Activation), [-5.5, -1.5, 0.5, 10.5]);
-        assert_eq!(run(&by_hand(Activation::Relu), Until::Activation), [0., 0., 0.5, 10.5]);
-        let folded = by_hand(Activation::Relu6).folded().unwrap();
+        let (kernel, norm) = (("kernel".to_owned(), vec![-2., 0., 1., 6.]), ("norm".to_owned(), vec![-5.5, -1.5, 0.5, 10.5]));
+        let all = |values: [f32; 4]| ("all".to_owned(), values.to_vec());
+        let relu6 = by_hand(Activation::Relu6);
+        assert_eq!(run(&relu6, ""), [kernel.clone(), norm.clone(), all([0., 0., 0.5, 6.])]);
+        assert_eq!(run(&relu6, "norm"), [kernel.clone(), norm.clone()]);
+        assert_eq!(run(&relu6, "kernel"), [kernel.clone()]);
+        assert_eq!(run(&by_hand(Activation::Linear), "")[2], all([-5.5, -1.5, 0.5, 10.5]));
+        assert_eq!(run(&by_hand(Activation::Relu), "")[2], all([0., 0., 0.5, 10.5]));
+        let folded = relu6.folded().unwrap();
         assert!(folded.batch_norm.is_none());
-        assert_eq!(run(&folded, Until::Activation), [0., 0., 0.5, 6.]);
-        assert_eq!(run(&folded.folded().unwrap(), Until::Norm), [-5.5, -1.5, 0.5, 10.5]);
+        assert_eq!(run(&folded, ""), [norm, all([0., 0., 0.5, 6.])]);
+        assert_eq!(folded.names(names()), ["norm", "all"]);
+        assert_eq!(relu6.names(names()), ["kernel", "norm", "all"]);
     }
 
     #[test]

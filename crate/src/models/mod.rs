@@ -9,6 +9,7 @@ mod names;
 mod pooling;
 mod random;
 mod relu6;
+mod tap;
 
 pub mod imagenet;
 
@@ -16,7 +17,8 @@ pub use inception_v3::InceptionV3;
 pub(crate) use inception_v3::{Block, Named, Step};
 pub use layers::{Activation, BatchNorm, Convolution, LayerInfo};
 pub use mobilenet_v2::{InvertedResidual, MobileNetV2};
-pub(crate) use names::no_such_layer;
+pub(crate) use names::{nearest, no_such_layer};
+pub use tap::Tap;
 
 use crate::Result;
 use crate::images::Preprocess;
@@ -58,11 +60,41 @@ pub trait Backbone: Send + Sync + 'static {
     /// As for `features`; and where the weights have no head.
     fn logits(&self, photos: &Tensor) -> Result<Tensor>;
 
+    /// As [`features`](Self::features), with `tap` looking on: it meets every layer of
+    /// [`layer_names`](Self::layer_names), in that order. None where it ended the run.
+    ///
+    /// Photos may have another size, where the architecture takes any.
+    ///
+    /// # Errors
+    /// As for `features`, and whatever `tap` gives.
+    fn tapped(&self, photos: &Tensor, tap: &mut Tap<'_>) -> Result<Option<Tensor>>;
+
+    /// Every name that [`layer`](Self::layer) knows, in the order of their making: whole layers and their parts.
+    fn layer_names(&self) -> Vec<String>;
+
     /// The activations `(N, C, h, w)` of the layer `name`.
     ///
     /// # Errors
     /// [`Error::Layer`](crate::Error::Layer), with the nearest name, where there is no such layer.
-    fn layer(&self, photos: &Tensor, name: &str) -> Result<Tensor>;
+    fn layer(&self, photos: &Tensor, name: &str) -> Result<Tensor> {
+        let names = self.layer_names();
+        let unknown = || no_such_layer(self.spec().name, name, &names);
+        if !names.iter().any(|known| known == name) {
+            return Err(unknown());
+        }
+        let mut found = None;
+        self.tapped(photos, &mut |met, x| {
+            if met != name {
+                return Ok(Some(x));
+            }
+            found = Some(x);
+            Ok(None)
+        })?;
+        found.ok_or_else(unknown)
+    }
+
+    /// Weight `(classes, F)` and bias `(classes,)` of the backbone's own head; none where the weights have none.
+    fn classifier(&self) -> Option<(&Tensor, &Tensor)>;
 
     /// Its layers in order: name, kind and number of parameters.
     fn layers(&self) -> Vec<LayerInfo>;

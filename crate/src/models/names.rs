@@ -4,10 +4,14 @@ use crate::Error;
 
 /// [`Error::Layer`] for `name`, with the one of `names` that takes the fewest edits to reach.
 pub(crate) fn no_such_layer(model: &'static str, name: &str, names: &[String]) -> Error {
+    Error::Layer { model, name: name.to_owned(), nearest: nearest(name, names).to_owned() }
+}
+
+/// The one of `names` that takes the fewest edits to reach from `name`; empty where there are none.
+pub(crate) fn nearest<'a>(name: &str, names: &'a [String]) -> &'a str {
     // A name of a thousand letters is no slip of the pen, and the distance costs their product.
     let start: String = name.chars().take(100).collect();
-    let nearest = names.iter().min_by_key(|known| distance(&start, known)).cloned().unwrap_or_default();
-    Error::Layer { model, name: name.to_owned(), nearest }
+    names.iter().min_by_key(|known| distance(&start, known)).map_or("", String::as_str)
 }
 
 /// Levenshtein's distance: letters to add, drop or change.

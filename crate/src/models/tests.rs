@@ -55,6 +55,37 @@ fn every_backbone_keeps_what_its_spec_promises() {
 }
 
 #[test]
+fn a_run_meets_every_layer_by_name_and_can_be_changed_and_ended() {
+    let folded: [Box<dyn Backbone>; 2] = [
+        Box::new(MobileNetV2::random(7).unwrap().folded().unwrap()),
+        Box::new(InceptionV3::random(7).unwrap().folded().unwrap()),
+    ];
+    for backbone in BACKBONES.iter().map(|row| (row.random)(7).unwrap()).chain(folded) {
+        let spec = backbone.spec();
+        let x = photos((1, 3, 75, 75));
+        let mut met = Vec::new();
+        let mut watch = |name: &str, x: Tensor| {
+            met.push(name.to_owned());
+            Ok(Some(x))
+        };
+        let features = backbone.tapped(&x, &mut watch).unwrap().unwrap();
+        assert_eq!(met, backbone.layer_names(), "{}", spec.name);
+        let last = backbone.layer(&x, spec.last_convolution).unwrap();
+        assert_eq!(relative(&features, &last.mean((2, 3)).unwrap()), 0.);
+        // Where the last layer gives zeros, so do the features.
+        let mut silence = |name: &str, x: Tensor| if name == spec.last_convolution { Ok(Some(x.zeros_like()?)) } else { Ok(Some(x)) };
+        let silent = backbone.tapped(&x, &mut silence).unwrap().unwrap();
+        assert_eq!(silent.abs().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap(), 0.);
+        let mut count = 0;
+        let ended = backbone.tapped(&x, &mut |_, x| {
+            count += 1;
+            Ok((count < 20).then_some(x))
+        });
+        assert!(ended.unwrap().is_none() && count == 20, "{}: {count}", spec.name);
+    }
+}
+
+#[test]
 fn every_backbone_refuses_what_is_no_photo() {
     for row in BACKBONES {
         let backbone = (row.random)(7).unwrap();

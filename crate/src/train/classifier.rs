@@ -6,6 +6,7 @@ use crate::Result;
 use crate::data::{Dataset, IntoPhoto};
 use crate::evaluate::{Classification, Classifications, Predictions};
 use crate::images::{Batch, Preprocess};
+use crate::models::Backbone;
 use crate::notebook::display;
 use std::fmt;
 use std::path::Path;
@@ -54,6 +55,11 @@ impl Classifier {
     /// How it wants its photos; only [`predict_batch`](Self::predict_batch) needs them so.
     pub fn preprocess(&self) -> Preprocess {
         self.learner.spec().preprocess
+    }
+
+    /// The backbone in plain candle, through which gradients flow.
+    pub(crate) fn backbone(&self) -> &dyn Backbone {
+        self.learner.backbone()
     }
 
     /// What it says of one photo: a path, a [`Photo`](crate::data::Photo) or [`Pixels`](crate::images::Pixels).

@@ -4,7 +4,7 @@ use super::*;
 use crate::Error;
 use crate::data::{Photo, Skipped};
 use crate::images::{Pixels, Preprocess};
-use crate::models::{BackboneSpec, InceptionV3, LayerInfo};
+use crate::models::{BackboneSpec, InceptionV3, LayerInfo, Tap};
 use crate::notebook::Picture;
 use candle_core::Device;
 use std::sync::Arc;
@@ -49,8 +49,17 @@ impl Backbone for MeanColour {
         Err(Error::Data("this backbone has no head".to_owned()))
     }
 
-    fn layer(&self, _: &Tensor, name: &str) -> Result<Tensor> {
-        Err(Error::Layer { model: "mean_colour", name: name.to_owned(), nearest: "last".to_owned() })
+    fn tapped(&self, photos: &Tensor, tap: &mut Tap<'_>) -> Result<Option<Tensor>> {
+        let Some(photos) = tap("last", photos.clone())? else { return Ok(None) };
+        self.features(&photos).map(Some)
+    }
+
+    fn layer_names(&self) -> Vec<String> {
+        vec!["last".to_owned()]
+    }
+
+    fn classifier(&self) -> Option<(&Tensor, &Tensor)> {
+        None
     }
 
     fn layers(&self) -> Vec<LayerInfo> {

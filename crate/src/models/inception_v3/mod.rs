@@ -1,13 +1,12 @@
 //! InceptionV3 (Szegedy et al. 2015, <https://arxiv.org/abs/1512.00567>), layers named as in torchvision.
 
 mod keras;
-mod places;
 mod table;
 
-use super::layers::Until;
 use super::names::no_such_layer;
 use super::pooling::{average_pool, max_pool};
 use super::random::Random;
+use super::tap::{Names, Run, Tap, alone, under};
 use super::{Activation, Backbone, BackboneSpec, BatchNorm, Convolution, LayerInfo};
 use crate::freeze::Normalise;
 use crate::images::Preprocess;
@@ -198,33 +197,44 @@ impl InceptionV3 {
         first.map_or(&Device::Cpu, |named| named.convolution.weight.device())
     }
 
-    /// The activations after the first `count` blocks.
-    fn run(&self, photos: &Tensor, count: usize) -> Result<Tensor> {
-        match photos.dims() {
-            &[n, 3, h, w] if n > 0 && h >= LEAST_SIDE && w >= LEAST_SIDE => {}
-            dims => {
-                return Err(Error::shape("InceptionV3", format!("(N, 3, H, W), H and W at least {LEAST_SIDE}"), dims));
+    /// From what goes into the block number `first` to features.
+    fn run(&self, x: &Tensor, first: usize, run: &mut Run<'_>) -> Result<Option<Tensor>> {
+        let mut x = x.clone();
+        for block in self.blocks.iter().skip(first) {
+            match self.run_block(block, &x, run)? {
+                Some(y) => x = y,
+                None => return Ok(None),
             }
         }
-        self.blocks.iter().take(count).try_fold(photos.clone(), |x, block| self.block(block, &x, &BatchNorm::stored))
+        Ok(Some(x.mean((2, 3))?))
     }
 
-    fn block(&self, block: &Block<Named>, x: &Tensor, normalise: &Normalise<'_>) -> Result<Tensor> {
+    fn run_block(&self, block: &Block<Named>, x: &Tensor, run: &mut Run<'_>) -> Result<Option<Tensor>> {
         let mut outputs = Vec::with_capacity(block.branches.len());
         for steps in &block.branches {
-            outputs.push(self.steps(steps, x.clone(), normalise)?);
+            let mut y = x.clone();
+            for step in steps {
+                match self.run_step(step, &block.name, &y, run)? {
+                    Some(made) => y = made,
+                    None => return Ok(None),
+                }
+            }
+            outputs.push(y);
         }
-        Ok(Tensor::cat(&outputs, 1)?)
+        (run.tap)(&block.name, Tensor::cat(&outputs, 1)?)
     }
 
-    fn steps(&self, steps: &[Step<Named>], x: Tensor, normalise: &Normalise<'_>) -> Result<Tensor> {
-        let forward = |named: &Named, x: &Tensor| named.convolution.forward_with(x, Until::Activation, normalise);
-        steps.iter().try_fold(x, |x, step| match step {
-            Step::Convolution(named) => forward(named, &x),
-            Step::MaxPool => max_pool(&x),
-            Step::AveragePool => average_pool(&x, self.counts_padding),
-            Step::Split([left, right]) => Ok(Tensor::cat(&[forward(left, &x)?, forward(right, &x)?], 1)?),
-        })
+    fn run_step(&self, step: &Step<Named>, block: &str, x: &Tensor, run: &mut Run<'_>) -> Result<Option<Tensor>> {
+        match step {
+            Step::Convolution(named) => named.convolution.run(x, &named.names(block), run),
+            Step::MaxPool => max_pool(x).map(Some),
+            Step::AveragePool => average_pool(x, self.counts_padding).map(Some),
+            Step::Split([left, right]) => {
+                let Some(a) = left.convolution.run(x, &left.names(block), run)? else { return Ok(None) };
+                let Some(b) = right.convolution.run(x, &right.names(block), run)? else { return Ok(None) };
+                Ok(Some(Tensor::cat(&[a, b], 1)?))
+            }
+        }
     }
 
     /// From what goes into a layer, one of [`layers`](Backbone::layers), to features.
@@ -233,9 +243,7 @@ impl InceptionV3 {
             let names: Vec<_> = self.blocks.iter().map(|block| block.name.clone()).collect();
             return Err(no_such_layer("InceptionV3", layer, &names));
         };
-        let last = self.blocks.iter().skip(first);
-        let x = last.into_iter().try_fold(x.clone(), |x, block| self.block(block, &x, normalise))?;
-        Ok(x.mean((2, 3))?)
+        under(normalise, |run| self.run(x, first, run), "InceptionV3")
     }
 
     /// All that its features depend on, under torchvision's names. Those of Keras' conventions have no scales, which is
@@ -274,6 +282,15 @@ impl InceptionV3 {
     }
 }
 
+impl Named {
+    /// The names of its parts, in the layer `block`, whose own name comes behind them.
+    fn names(&self, block: &str) -> Names {
+        let own = (self.name != block).then(|| self.name.clone());
+        let (kernel, norm) = (format!("{}.conv", self.name), format!("{}.bn", self.name));
+        Names { kernel, norm, activation: own.into_iter().collect() }
+    }
+}
+
 impl Backbone for InceptionV3 {
     fn spec(&self) -> &BackboneSpec {
         &self.spec
@@ -281,7 +298,22 @@ impl Backbone for InceptionV3 {
 
     fn features(&self, photos: &Tensor) -> Result<Tensor> {
         self.check(photos)?;
-        Ok(self.run(photos, self.blocks.len())?.mean((2, 3))?)
+        alone(|run| self.run(photos, 0, run), "InceptionV3")
+    }
+
+    /// Photos may have any size from 75x75 on.
+    fn tapped(&self, photos: &Tensor, tap: &mut Tap<'_>) -> Result<Option<Tensor>> {
+        match photos.dims() {
+            &[n, 3, h, w] if n > 0 && h >= LEAST_SIDE && w >= LEAST_SIDE => {}
+            dims => {
+                return Err(Error::shape("InceptionV3", format!("(N, 3, H, W), H and W at least {LEAST_SIDE}"), dims));
+            }
+        }
+        self.run(photos, 0, &mut Run { normalise: &BatchNorm::stored, tap })
+    }
+
+    fn classifier(&self) -> Option<(&Tensor, &Tensor)> {
+        self.classifier.as_ref().map(|(weight, bias)| (weight, bias))
     }
 
     fn logits(&self, photos: &Tensor) -> Result<Tensor> {
@@ -294,10 +326,13 @@ impl Backbone for InceptionV3 {
     }
 
     /// Whole layers, `Conv2d_1a_3x3` to `Mixed_7c` with the pools `maxpool1` and `maxpool2`; the convolutions of a
-    /// branch, `Mixed_5b.branch5x5_2`; and the parts of a convolution, `.conv` and `.bn`. Photos may have any size from
-    /// 75x75 on.
-    fn layer(&self, photos: &Tensor, name: &str) -> Result<Tensor> {
-        self.find(photos, name)
+    /// branch, `Mixed_5b.branch5x5_2`; and the parts of a convolution, `.conv` and `.bn`.
+    fn layer_names(&self) -> Vec<String> {
+        let of_block = |block: &Block<Named>| {
+            let parts = block.units().flat_map(|named| named.convolution.names(named.names(&block.name)));
+            parts.chain([block.name.clone()]).collect::<Vec<_>>()
+        };
+        self.blocks.iter().flat_map(of_block).collect()
     }
 
     fn layers(&self) -> Vec<LayerInfo> {

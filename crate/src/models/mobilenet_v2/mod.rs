@@ -2,10 +2,11 @@
 
 mod table;
 
-use super::layers::Until;
 use super::names::no_such_layer;
 use super::random::Random;
+use super::tap::{Names, Run, Tap, alone, under};
 use super::{Activation, Backbone, BackboneSpec, BatchNorm, Convolution, LayerInfo};
+use crate::freeze::Normalise;
 use crate::images::Preprocess;
 use crate::weights::Weights;
 use crate::{Error, Result};
@@ -15,14 +16,6 @@ use table::{Block, FEATURES, Unit};
 
 /// torchvision's batch norms everywhere.
 const EPS: f64 = 1e-5;
-/// Where a named layer is found.
-struct Place {
-    name: String,
-    /// Its index among `features`.
-    block: usize,
-    /// For a part of a block: which of its convolutions, and how far that is computed.
-    part: Option<(usize, Until)>,
-}
 
 /// The identity of the weights that [`MobileNetV2::pretrained`] loads.
 const PRETRAINED: &str = "mobilenet_v2.tv_in1k";
@@ -48,14 +41,9 @@ impl InvertedResidual {
     /// # Errors
     /// Where the input's channels do not fit.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.forward_with(x, &BatchNorm::stored)
-    }
-
-    /// As [`forward`](Self::forward), its batch norms applied as `normalise` does.
-    fn forward_with(&self, x: &Tensor, normalise: &dyn Fn(&BatchNorm, &Tensor) -> Result<Tensor>) -> Result<Tensor> {
         let mut y = x.clone();
         for unit in self.units() {
-            y = unit.forward_with(&y, Until::Activation, normalise)?;
+            y = unit.forward(&y)?;
         }
         if self.residual { Ok((x + y)?) } else { Ok(y) }
     }
@@ -252,31 +240,35 @@ impl MobileNetV2 {
         }
     }
 
-    /// The activations after the first `count` layers of `features`.
-    fn run(&self, photos: &Tensor, count: usize) -> Result<Tensor> {
+    /// [`Error::Shape`] for what are no photos.
+    fn check(photos: &Tensor) -> Result<()> {
         match photos.dims() {
-            &[n, 3, h, w] if n > 0 && h > 0 && w > 0 => {}
-            dims => return Err(Error::shape("MobileNetV2", "(N, 3, 224, 224)", dims)),
+            &[n, 3, h, w] if n > 0 && h > 0 && w > 0 => Ok(()),
+            dims => Err(Error::shape("MobileNetV2", "(N, 3, 224, 224)", dims)),
         }
-        self.run_blocks(photos, 0..count, &BatchNorm::stored)
     }
 
-    /// From what goes into the first of these layers of `features` to what comes out of the last.
-    fn run_blocks(
-        &self,
-        x: &Tensor,
-        blocks: std::ops::Range<usize>,
-        normalise: &dyn Fn(&BatchNorm, &Tensor) -> Result<Tensor>,
-    ) -> Result<Tensor> {
+    /// From what goes into the layer number `first` of `features` to features.
+    fn run(&self, x: &Tensor, first: usize, run: &mut Run<'_>) -> Result<Option<Tensor>> {
         let mut x = x.clone();
-        for block in blocks {
-            x = match block.checked_sub(1).map(|middle| self.blocks.get(middle)) {
-                None => self.stem.forward_with(&x, Until::Activation, normalise)?,
-                Some(Some(middle)) => middle.forward_with(&x, normalise)?,
-                Some(None) => self.last.forward_with(&x, Until::Activation, normalise)?,
-            };
+        for (index, block) in table::blocks().into_iter().enumerate().skip(first) {
+            match self.run_block(index, block, &x, run)? {
+                Some(y) => x = y,
+                None => return Ok(None),
+            }
         }
-        Ok(x)
+        Ok(Some(x.mean((2, 3))?))
+    }
+
+    fn run_block(&self, index: usize, block: Block, x: &Tensor, run: &mut Run<'_>) -> Result<Option<Tensor>> {
+        let mut y = x.clone();
+        for (unit, convolution) in block.units.into_iter().zip(self.units(index)) {
+            match convolution.run(&y, &unit.names(&block.name), run)? {
+                Some(made) => y = made,
+                None => return Ok(None),
+            }
+        }
+        (run.tap)(&block.name, if block.residual { (x + y)? } else { y })
     }
 
     /// From what goes into the layer `features.<k>` to features.
@@ -284,13 +276,13 @@ impl MobileNetV2 {
         &self,
         x: &Tensor,
         layer: &str,
-        normalise: &dyn Fn(&BatchNorm, &Tensor) -> Result<Tensor>,
+        normalise: &Normalise<'_>,
     ) -> Result<Tensor> {
         let names: Vec<String> = table::blocks().into_iter().map(|block| block.name).collect();
         let Some(first) = names.iter().position(|name| name == layer) else {
             return Err(no_such_layer("MobileNetV2", layer, &names));
         };
-        Ok(self.run_blocks(x, first..names.len(), normalise)?.mean((2, 3))?)
+        under(normalise, |run| self.run(x, first, run), "MobileNetV2")
     }
 
     /// All that its features depend on, under torchvision's names.
@@ -317,29 +309,6 @@ impl MobileNetV2 {
         }
         Ok(tensors)
     }
-
-    /// Every name that [`layer`](Backbone::layer) knows: whole layers and the parts of blocks, in order.
-    pub fn layer_names(&self) -> Vec<String> {
-        self.places().into_iter().map(|place| place.name).collect()
-    }
-
-    fn places(&self) -> Vec<Place> {
-        let mut places = Vec::new();
-        for (index, block) in table::blocks().into_iter().enumerate() {
-            for (part, (unit, convolution)) in block.units.into_iter().zip(self.units(index)).enumerate() {
-                let mut add = |name, until| places.push(Place { name, block: index, part: Some((part, until)) });
-                // Once folded, there is no bare convolution to look at.
-                if convolution.batch_norm.is_some() {
-                    add(unit.kernel, Until::Kernel);
-                }
-                add(unit.norm, Until::Norm);
-                let activations = unit.activation.into_iter().flatten();
-                activations.filter(|name| *name != block.name).for_each(|name| add(name, Until::Activation));
-            }
-            places.push(Place { name: block.name, block: index, part: None });
-        }
-        places
-    }
 }
 
 impl Backbone for MobileNetV2 {
@@ -348,7 +317,17 @@ impl Backbone for MobileNetV2 {
     }
 
     fn features(&self, photos: &Tensor) -> Result<Tensor> {
-        Ok(self.run(photos, self.blocks.len() + 2)?.mean((2, 3))?)
+        Self::check(photos)?;
+        alone(|run| self.run(photos, 0, run), "MobileNetV2")
+    }
+
+    fn tapped(&self, photos: &Tensor, tap: &mut Tap<'_>) -> Result<Option<Tensor>> {
+        Self::check(photos)?;
+        self.run(photos, 0, &mut Run { normalise: &BatchNorm::stored, tap })
+    }
+
+    fn classifier(&self) -> Option<(&Tensor, &Tensor)> {
+        self.classifier.as_ref().map(|(weight, bias)| (weight, bias))
     }
 
     fn logits(&self, photos: &Tensor) -> Result<Tensor> {
@@ -361,20 +340,13 @@ impl Backbone for MobileNetV2 {
 
     /// Whole layers, `features.0` to `features.18`, and the parts of blocks as torchvision names them:
     /// `features.3.conv.0` is the first convolution with batch norm and ReLU6, `features.3.conv.0.0` the bare one.
-    fn layer(&self, photos: &Tensor, name: &str) -> Result<Tensor> {
-        let Some(Place { block, part, .. }) = self.places().into_iter().find(|place| place.name == name) else {
-            return Err(no_such_layer("MobileNetV2", name, &self.layer_names()));
+    fn layer_names(&self) -> Vec<String> {
+        let of_block = |(index, block): (usize, Block)| {
+            let parts = block.units.into_iter().zip(self.units(index));
+            let parts = parts.flat_map(|(unit, convolution)| convolution.names(unit.names(&block.name)));
+            parts.chain([block.name.clone()]).collect::<Vec<_>>()
         };
-        let Some((part, until)) = part else { return self.run(photos, block + 1) };
-        let mut x = self.run(photos, block)?;
-        let units = self.units(block);
-        for unit in units.iter().take(part) {
-            x = unit.forward(&x)?;
-        }
-        match units.get(part) {
-            Some(unit) => unit.forward_until(&x, until),
-            None => Ok(x),
-        }
+        table::blocks().into_iter().enumerate().flat_map(of_block).collect()
     }
 
     fn layers(&self) -> Vec<LayerInfo> {

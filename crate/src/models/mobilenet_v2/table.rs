@@ -1,6 +1,7 @@
 //! MobileNetV2 as a table: every convolution with its names, its shape and where it stands.
 
 use crate::models::LayerInfo;
+use crate::models::tap::Names;
 
 /// One row of table 2 in Sandler et al. 2018: blocks of the same width, the first of which may halve the sides.
 struct Stage {
@@ -52,6 +53,12 @@ impl Unit {
     fn activated(name: String, input: usize, output: usize, side: usize, stride: usize, groups: usize) -> Self {
         let (kernel, norm) = (format!("{name}.0"), format!("{name}.1"));
         Self { kernel, norm, activation: Some([format!("{name}.2"), name]), input, output, side, stride, groups }
+    }
+
+    /// The names of its parts, in the layer `block`, whose own name comes behind them.
+    pub fn names(&self, block: &str) -> Names {
+        let activation = self.activation.iter().flatten().filter(|name| *name != block);
+        Names { kernel: self.kernel.clone(), norm: self.norm.clone(), activation: activation.cloned().collect() }
     }
 
     /// Shape of the kernel `(O, I / groups, h, w)`.

@@ -1,0 +1,46 @@
+//! Looking on while a network runs: each named layer's activations, seen or changed as they are made.
+
+use super::BatchNorm;
+use crate::Result;
+use crate::freeze::Normalise;
+use candle_core::Tensor;
+
+/// Is handed the activations of each named layer `(N, C, h, w)` as they are made, in order. The network goes on with what
+/// it gives back, and ends there where it gives none.
+///
+/// Giving back a variable makes gradients end there; giving back other numbers shows what depends on them.
+pub type Tap<'a> = dyn FnMut(&str, Tensor) -> Result<Option<Tensor>> + 'a;
+
+/// One run of a network.
+pub(super) struct Run<'a> {
+    /// How batch norms are applied.
+    pub normalise: &'a Normalise<'a>,
+    /// Who looks on.
+    pub tap: &'a mut Tap<'a>,
+}
+
+/// The names of a convolution's parts.
+pub(super) struct Names {
+    /// The bare convolution. Once its batch norm is folded in there is none, and the name is not used.
+    pub kernel: String,
+    /// The batch norm.
+    pub norm: String,
+    /// The activation, and all of it, where these have names of their own.
+    pub activation: Vec<String>,
+}
+
+/// `run` by itself: with stored statistics, and nobody looking on.
+pub(super) fn alone<T>(run: impl FnOnce(&mut Run<'_>) -> Result<Option<T>>, whole: &str) -> Result<T> {
+    under(&BatchNorm::stored, run, whole)
+}
+
+/// As [`alone`], with batch norms applied as `normalise` does.
+pub(super) fn under<T>(
+    normalise: &Normalise<'_>,
+    run: impl FnOnce(&mut Run<'_>) -> Result<Option<T>>,
+    whole: &str,
+) -> Result<T> {
+    let made = run(&mut Run { normalise, tap: &mut |_, x| Ok(Some(x)) })?;
+    // Nobody ended it.
+    made.ok_or_else(|| crate::Error::Data(format!("{whole} ended before its last layer")))
+}
