@@ -102,10 +102,14 @@ impl HeatMap<'_> {
         Ok(shown)
     }
 
-    /// The steps of a colour map, place by place.
-    pub(super) fn steps(&self, scale: &HeatScale<'_>) -> Result<Vec<u8>> {
+    /// The steps of a colour map at another size, in which each place keeps its edges.
+    pub(super) fn steps(&self, scale: &HeatScale<'_>, height: usize, width: usize) -> Result<Vec<u8>> {
         self.check()?;
-        Ok(self.values.iter().map(|value| (scale.share(*value) * 256.0) as u8).collect())
+        let place = |index: usize| {
+            let (row, column) = (index / width * self.height / height, index % width * self.width / width);
+            self.values[row * self.width + column]
+        };
+        Ok((0..height * width).map(|index| (scale.share(place(index)) * 256.0) as u8).collect())
     }
 
     /// Where the map is strongest and how far it reaches, for those who cannot see it.
@@ -217,6 +221,13 @@ mod tests {
         assert_eq!(signed.in_words(&HeatScale::signed("")), want);
         let nothing = HeatMap { values: &[0.0; 4], height: 2, width: 2 };
         assert_eq!(nothing.in_words(&HeatScale::unit("")), "zero everywhere");
+    }
+
+    #[test]
+    fn alone_each_place_keeps_its_edges() {
+        let map = HeatMap { values: &[0.0, 0.5, 1.0, 2.0], height: 2, width: 2 };
+        let steps = map.steps(&HeatScale::unit(""), 3, 4).unwrap();
+        assert_eq!(steps, [0, 0, 128, 128, 0, 0, 128, 128, 255, 255, 255, 255]);
     }
 
     #[test]

@@ -156,7 +156,8 @@ impl<'a> Drawn<'a> {
                 image(body, &map.over(&shown.resized(photo_height, photo_width)?, scale, OPACITY)?, at, size)?;
             }
             Shown::Alone(map) => {
-                raster(body, &indexed::png(map.width, map.height, &map.steps(scale)?, scale.colours)?, at, size);
+                let steps = map.steps(scale, photo_height, photo_width)?;
+                raster(body, &indexed::png(photo_width, photo_height, &steps, scale.colours)?, at, size);
             }
         }
         if panel.mark == Mark::Wrong {

@@ -140,11 +140,22 @@ impl Layout {
     /// A filter in the middle of its tile.
     pub(super) fn filter(&self, body: &mut String, filter: &Pixels, (x, y): (usize, usize)) -> Result<()> {
         if is_small(filter.height.max(filter.width), self.height.max(self.width)) {
-            raster(body, &filter.to_png()?, (x, y), (self.width, self.height));
+            raster(body, &self.enlarged(filter)?.to_png()?, (x, y), (self.width, self.height));
             return Ok(());
         }
         let shown = if filter.height > self.height { filter.resized(self.height, self.width)? } else { filter.clone() };
         draw::image(body, &shown, (x, y), (self.width, self.height))
+    }
+
+    /// A small filter as large as its tile, in which each place keeps its edges.
+    fn enlarged(&self, filter: &Pixels) -> Result<Pixels> {
+        let Pixels { height, width, rgb } = Pixels::new(filter.height, filter.width, filter.rgb.clone())?;
+        let pixel = |index: usize| {
+            let (row, column) = (index / self.width * height / self.height, index % self.width * width / self.width);
+            let at = 3 * (row * width + column);
+            [rgb[at], rgb[at + 1], rgb[at + 2]]
+        };
+        Pixels::new(self.height, self.width, (0..self.height * self.width).flat_map(pixel).collect())
     }
 
     pub(super) fn labels(&self, body: &mut String, labels: &[String], top: usize) {

@@ -61,10 +61,11 @@ pub(super) fn crossed(
     }
     if !grounds.is_empty() {
         let (ground, line) = cross.colours();
+        let stroke = (width / 50).max(1);
         let _ = writeln!(
             body,
             "<path d=\"{grounds}\" fill=\"{ground}\"/>\n<path d=\"{lines}\" fill=\"none\" stroke=\"{line}\" \
-             stroke-width=\"1\"/>"
+             stroke-width=\"{stroke}\"/>"
         );
     }
 }
@@ -100,7 +101,7 @@ impl Legend {
     /// A crossed swatch for each kind of crossed tile, and how many there are.
     pub(super) fn crosses(&mut self, body: &mut String, counted: &[(Cross, String)]) {
         for (cross, words) in counted {
-            self.y += 6;
+            self.y += 8;
             crossed(body, std::iter::once((MARGIN, self.y)), (Self::SWATCH, Self::SWATCH), *cross);
             aligned(body, words, (MARGIN + Self::SWATCH + 8, self.y + FONT), "start", self.page);
             self.y += Self::SWATCH;
