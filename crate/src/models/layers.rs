@@ -232,7 +232,8 @@ mod tests {
             assert!(y.is_none_or(|y| numbers(&y) == numbers(&layer.forward(&x).unwrap())));
             seen
         };
-        let (kernel, norm) = (("kernel".to_owned(), vec![-2., 0., 1., 6.]), ("norm".to_owned(), vec![-5.5, -1.5, 0.5, 10.5]));
+        let (kernel, norm) =
+            (("kernel".to_owned(), vec![-2., 0., 1., 6.]), ("norm".to_owned(), vec![-5.5, -1.5, 0.5, 10.5]));
         let all = |values: [f32; 4]| ("all".to_owned(), values.to_vec());
         let relu6 = by_hand(Activation::Relu6);
         assert_eq!(run(&relu6, ""), [kernel.clone(), norm.clone(), all([0., 0., 0.5, 6.])]);
