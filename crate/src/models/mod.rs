@@ -1,14 +1,17 @@
 //! Backbones: one file an architecture, layers named as torchvision names them.
 
 mod channels;
+mod columns;
 mod depthwise;
 mod inception_v3;
+mod largest;
 mod layers;
 mod mobilenet_v2;
 mod names;
 mod pooling;
 mod random;
 mod relu6;
+mod taps;
 
 pub mod imagenet;
 
@@ -97,5 +100,7 @@ pub const BACKBONES: &[BackboneRow] = &[
     },
 ];
 
+#[cfg(test)]
+mod differences;
 #[cfg(test)]
 mod tests;
