@@ -1,8 +1,9 @@
 //! The layers that backbones are made of: a convolution, with the batch norm and the activation behind it.
 
 use super::channels::scale_and_shift;
+use super::columns;
 use super::depthwise::{applies, depthwise};
-use super::relu6::relu6;
+use super::relu6::{relu, relu6};
 use super::tap::{Names, Run};
 use crate::freeze::Normalise;
 use crate::{Error, Result};
@@ -38,7 +39,7 @@ impl Activation {
     fn forward(self, x: Tensor) -> Result<Tensor> {
         match self {
             Self::Linear => Ok(x),
-            Self::Relu => Ok(x.relu()?),
+            Self::Relu => Ok(relu(&x)?),
             Self::Relu6 => Ok(relu6(&x)?),
         }
     }
@@ -152,6 +153,9 @@ impl Convolution {
         }
         if above == left && applies(x, &self.weight, self.groups) {
             return Ok(depthwise(x, &self.weight, self.stride, above)?);
+        }
+        if self.groups == 1 && columns::applies(x, &self.weight) {
+            return Ok(columns::convolve(x, &self.weight, self.stride, self.padding)?);
         }
         if (height, width, self.stride, self.padding, self.groups) == (1, 1, 1, (0, 0), 1) {
             return self.multiply(x);

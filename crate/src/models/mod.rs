@@ -1,8 +1,10 @@
 //! Backbones: one file an architecture, layers named as torchvision names them.
 
 mod channels;
+mod columns;
 mod depthwise;
 mod inception_v3;
+mod largest;
 mod layer_table;
 mod layers;
 mod mobilenet_v2;
@@ -11,6 +13,7 @@ mod pooling;
 mod random;
 mod relu6;
 mod tap;
+mod taps;
 
 pub mod imagenet;
 
@@ -138,5 +141,7 @@ pub const BACKBONES: &[BackboneRow] = &[
     },
 ];
 
+#[cfg(test)]
+mod differences;
 #[cfg(test)]
 mod tests;
