@@ -61,13 +61,14 @@ pub fn activation_tiles(planes: &Planes<'_>, colours: ColourMap, tiling: &Tiling
     let (silent, broken) = (which(&Plane::Silent), which(&Plane::NotANumber));
     cross(&mut body, &layout, &silent, top, Cross::Silent);
     cross(&mut body, &layout, &broken, top, Cross::NotANumber);
+    let whose = if planes.height * planes.width == 1 { "all channels" } else { "each channel" };
     let mut legend = Legend::new(layout.page, top + layout.height());
-    legend.scale(&mut body, colours)?;
+    legend.scale(&mut body, colours, whose)?;
     let counted = counted(tiles.len(), "channels", &silent, &broken);
     legend.crosses(&mut body, &counted);
     let (low, high) = colours.ends();
     let mut alt = format!(
-        "{}: {} channels of {} x {}, {} a row, each from {low} (two standard deviations below its mean) to {high} (two above)",
+        "{}: {} channels of {} x {}, {} a row, from {low} (two standard deviations below the mean of {whose}) to {high} (two above)",
         tiling.heading,
         tiles.len(),
         planes.height,
@@ -138,7 +139,7 @@ mod tests {
         let values = waves(20, 7);
         let planes = Planes { values: &values, height: 7, width: 7 };
         let picture = activation_tiles(&planes, ColourMap::Plasma, &Tiling::activations("features.18", 20)).unwrap();
-        let words = "features.18: 20 channels of 7 x 7, 16 a row, each from dark blue (two standard deviations below its mean) to \
+        let words = "features.18: 20 channels of 7 x 7, 16 a row, from dark blue (two standard deviations below the mean of each channel) to \
                      yellow (two above); 7 of 20 channels silent (crossed); silent, counted from 0: 0, 3, 6, 9, 12, 15, 18";
         assert_eq!(picture.alt(), words);
         let svg = svg(picture);
