@@ -6,6 +6,7 @@
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod apart;
+mod axes;
 mod bars;
 mod colour_map;
 mod curves;
