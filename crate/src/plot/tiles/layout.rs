@@ -27,7 +27,7 @@ pub(super) struct Layout {
     /// Of a tile, in pixels.
     pub(super) height: usize,
     pub(super) width: usize,
-    gap: usize,
+    pub(super) gap: usize,
     /// What a label adds to a row.
     label: usize,
     pub(super) page: usize,
