@@ -274,5 +274,7 @@ mod tests {
             "too few bytes"
         );
         assert!(filter_tiles(&[Some(Pixels { height: 0, width: 0, rgb: vec![] })], &tiling).is_err(), "no pixels");
+        let lying = Pixels { height: usize::MAX, width: 1, rgb: vec![0; 3] };
+        assert!(filter_tiles(&[Some(lying)], &tiling).is_err(), "not that many pixels");
     }
 }
