@@ -3,7 +3,7 @@
 use super::{
     Activations, Faithfulness, HeatMap, HeatMapOptions, HeatMaps, Method, Mistakes, Relevance, SilentChannels,
 };
-use super::{cam, occlusion};
+use super::{SilentLayer, cam, occlusion, silence};
 use crate::data::{Dataset, IntoPhoto};
 use crate::evaluate::TopLosses;
 use crate::freeze::{Engine, Frozen};
@@ -122,6 +122,14 @@ impl<'a> Subject<'a> {
         }
         let missing = |layer: &str| Error::Data(format!("the run did not come to the layer `{layer}`"));
         layers.iter().map(|layer| found.get(*layer).cloned().ok_or_else(|| missing(layer))).collect()
+    }
+
+    /// How much of each layer behind a ReLU says nothing of a photo, preprocessed, `(1, 3, side, side)`.
+    ///
+    /// # Errors
+    /// [`Error::Data`] for a network that does not tell its ReLUs.
+    pub fn silent(&self, photo: &Tensor) -> Result<Vec<SilentLayer>> {
+        silence::counted(self, 1, &mut std::iter::once(Ok(photo.clone())))
     }
 
     /// How much each place of a photo speaks for each of `classes`, by number: the numbers behind a [`HeatMap`], before
