@@ -1,9 +1,8 @@
 //! Occlusion: what the logit loses as parts of the photo are covered (Zeiler and Fergus 2014,
 //! <https://arxiv.org/abs/1311.2901>). It needs no gradient.
 
-use super::Subject;
 use super::activations::numbers;
-use super::heat_map::Relevance;
+use super::{Relevance, Subject};
 use crate::notebook::{Progress, interrupted};
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};

@@ -69,7 +69,7 @@ fn silent_channels_are_a_mean_over_photos_and_always_all_of_them() {
     // Two of three channels are silent in each photo, and green in both.
     assert_eq!((first.layer.as_str(), first.channels, first.always), ("first", 3, 1));
     assert!((first.silent - 2. / 3.).abs() < 1e-9 && (first.zeros - 2. / 3.).abs() < 1e-9);
-    assert!(silent.curve().is_ok() && silent.to_string().contains("66.7 % in first silent channels"), "{silent}");
+    assert!(silent.curve().is_ok() && silent.to_string().contains("66.7 % in first at the beginning"), "{silent}");
     assert!(matches!(net.silent_channels(&photos.take(0)), Err(Error::Data(_))));
 }
 
@@ -85,7 +85,8 @@ fn layers(shares: &[f64]) -> SilentChannels {
     SilentChannels { model: "net".to_owned(), photos: 3, layers }
 }
 
-/// Five pairs of six rise, one is equal: 5.5 / 6. Of ten layers a steady rise is beyond chance (tau 1, 1.96 sigma is .49).
+/// Five pairs of six rise, one is equal: 5.5 / 6. Of ten layers a steady rise is beyond chance (tau 1, 1.96 sigma is
+/// .49).
 #[test]
 fn words_claim_no_more_than_the_order_shows() {
     let share = layers(&[0.1, 0.2, 0.2, 0.4]).deeper_is_sparser();

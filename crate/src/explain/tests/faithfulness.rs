@@ -13,8 +13,8 @@ fn corner(row: usize, column: usize) -> f32 {
     if row < SIDE / 2 && column < SIDE / 2 { 1. } else { 0. }
 }
 
-/// Sees the upper left quarter only. Of the chessboard the mean square there is 1/2, of one grey 1/4; over the whole photo
-/// that is 1/8 and 1/16, so the logit goes from 3.75 to -3.75.
+/// Sees the upper left quarter only. Of the chessboard the mean square there is 1/2, of one grey 1/4; over the whole
+/// photo that is 1/8 and 1/16, so the logit goes from 3.75 to -3.75.
 fn sees_a_corner() -> Named {
     Named::new(Squares::new(corner, [[40., 40., 40.], [0., 0., 0.]], [-11.25, 0.]))
 }

@@ -14,8 +14,8 @@ use candle_core::{Device, Tensor};
 
 const SIDE: usize = 32;
 
-/// Stands in for a network: squares what a mask leaves of the photo, and pools. Smooth, so that gradients can be held to
-/// differences, and small, so that they can be worked out by hand.
+/// Stands in for a network: squares what a mask leaves of the photo, and pools. Smooth, so that gradients can be held
+/// to differences, and small, so that they can be worked out by hand.
 ///
 /// `first` is the masked photo `(3, 32, 32)`, `last` its squares pooled by twos `(3, 16, 16)`, `flat` the features
 /// `(3, 1, 1)`.
