@@ -7,7 +7,7 @@ use crate::images::Pixels;
 use crate::notebook::{Picture, display};
 use crate::plot::{self, ColourMap, HeatPanel, HeatScale, Mark, heat_panels};
 use crate::{Error, Result};
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use std::fmt;
 
 /// Where a network looks for a class in one photo. It shows itself over the photo when it ends a cell.
@@ -73,7 +73,12 @@ impl HeatMap {
             _ => Some(layer.unwrap_or(subject.backbone.spec().last_convolution).to_owned()),
         };
         let map = |(class, found): (&usize, Relevance)| {
-            let peak = numbers(&found.values)?.into_iter().fold(0.0, f32::max);
+            let mut values = numbers(&found.values)?;
+            let peak = values.iter().copied().fold(0.0, f32::max);
+            if peak > 0.0 {
+                // Not candle's quotient, which multiplies by the reciprocal: the largest need not become 1.
+                values.iter_mut().for_each(|value| *value /= peak);
+            }
             let mut map = Self {
                 name: photo.name.clone(),
                 photo: shown.clone(),
@@ -82,7 +87,7 @@ impl HeatMap {
                 probability: found.probability,
                 method: options.method,
                 layer: layer.clone(),
-                map: if peak > 0.0 { (found.values / f64::from(peak))? } else { found.values },
+                map: Tensor::from_vec(values, found.values.dims(), &Device::Cpu)?,
                 peak,
                 faithfulness: None,
                 index: *class,
