@@ -83,7 +83,7 @@ fn occluded(net: &impl Explain, golden: &Value) {
         let found = net.subject().relevance(&photo(side, 2.), &[class.parse().unwrap()], None, method).unwrap();
         let values = flat(&found[0].values);
         let covers = |start: usize, pixel: usize| (start..start + patch).contains(&pixel);
-        let largest = drops.iter().copied().fold(0., f64::max);
+        let largest = drops.iter().fold(0f64, |largest, drop| largest.max(drop.abs()));
         for row in 0..side - patch {
             for column in 0..side - patch {
                 let over: Vec<f64> = (0..drops.len())
