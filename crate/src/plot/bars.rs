@@ -1,6 +1,6 @@
 //! A photo beside what it is taken for: a bar for each class.
 
-use super::grid::{draw_heading, image, within};
+use super::draw::{self, FONT, MARGIN, image, within};
 use super::{BLUE, INK, document, hex, text};
 use crate::Result;
 use crate::images::Pixels;
@@ -9,8 +9,6 @@ use crate::notebook::display::escape;
 use std::fmt::Write;
 
 const PHOTO: usize = 224;
-const MARGIN: usize = 14;
-const FONT: usize = 13;
 /// A name, its bar below it, and a gap.
 const ROW: usize = 44;
 const BAR: usize = 200;
@@ -24,7 +22,7 @@ pub fn photo_with_bars(photo: &Pixels, classes: &[(String, f64)], heading: &str)
     let left = 2 * MARGIN + PHOTO;
     let page = left + BAR + 60 + MARGIN;
     let mut body = String::new();
-    let top = draw_heading(&mut body, heading, page);
+    let top = draw::heading(&mut body, heading, page);
     image(&mut body, &shown, (MARGIN + (PHOTO - width) / 2, top + (PHOTO - height) / 2), (width, height))?;
     for (number, (class, probability)) in classes.iter().enumerate() {
         row(&mut body, class, *probability, (left, top + number * ROW));

@@ -37,11 +37,59 @@ const MARKED: usize = 30;
 /// # Errors
 /// [`Error::Plot`] for no panels, more than four lines, another number of lines than of names, or lines without values.
 pub fn curves(names: &[&str], panels: &[Panel<'_>], alt: &str) -> Result<Picture> {
+    drawn(names, panels, Across::Epochs, alt)
+}
+
+/// As [`curves`], over epochs or something else.
+pub(super) fn drawn(names: &[&str], panels: &[Panel<'_>], across: Across, alt: &str) -> Result<Picture> {
     check(names, panels)?;
     let size = (PANEL.0 * panels.len() as u32, PANEL.1 + LEGEND);
     let mut svg = String::new();
-    draw(&mut svg, size, names, panels).map_err(|error| Error::Plot(error.to_string()))?;
+    draw(&mut svg, size, names, panels, across).map_err(|error| Error::Plot(error.to_string()))?;
     Ok(finished(&svg, alt))
+}
+
+/// What the values of a line stand over.
+#[derive(Clone, Copy)]
+pub(super) enum Across {
+    /// Epochs from 1.
+    Epochs,
+    /// Even steps from 0 to 100 % of what is named.
+    Shares(&'static str),
+}
+
+impl Across {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Epochs => "epoch",
+            Self::Shares(name) => name,
+        }
+    }
+
+    /// Where the value `at` of `count` stands.
+    fn place(self, at: usize, count: usize) -> f64 {
+        match self {
+            Self::Epochs => (at + 1) as f64,
+            Self::Shares(_) => at as f64 / count.saturating_sub(1).max(1) as f64,
+        }
+    }
+
+    fn axis(self, count: usize) -> Axis {
+        match self {
+            Self::Epochs => {
+                let margin = (0.04 * (count - 1) as f64).max(0.3);
+                Axis { low: 1.0 - margin, high: count as f64 + margin, ticks: epoch_ticks(count) }
+            }
+            Self::Shares(_) => Axis { low: -0.04, high: 1.04, ticks: ticks(0.0, 1.0, 0.2) },
+        }
+    }
+
+    fn label(self, place: f64) -> String {
+        match self {
+            Self::Epochs => format!("{place:.0}"),
+            Self::Shares(_) => format!("{:.0} %", 100.0 * place),
+        }
+    }
 }
 
 /// A picture of what plotters drew, which writes no words for screen readers.
@@ -91,22 +139,21 @@ pub(super) fn font(size: f64) -> TextStyle<'static> {
 
 pub(super) type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
-fn draw(svg: &mut String, size: (u32, u32), names: &[&str], panels: &[Panel<'_>]) -> Drawn {
+fn draw(svg: &mut String, size: (u32, u32), names: &[&str], panels: &[Panel<'_>], across: Across) -> Drawn {
     let root = SVGBackend::with_string(svg, size).into_drawing_area();
     root.fill(&WHITE)?;
     let (above, _) = root.split_vertically(PANEL.1);
     for (area, panel) in above.split_evenly((1, panels.len())).iter().zip(panels) {
-        draw_panel(&root, area, panel)?;
+        draw_panel(&root, area, panel, across)?;
     }
     draw_legend(&root, size.0, names, &STYLES)?;
     root.present()
 }
 
-fn draw_panel(root: &Area<'_>, area: &Area<'_>, panel: &Panel<'_>) -> Drawn {
+fn draw_panel(root: &Area<'_>, area: &Area<'_>, panel: &Panel<'_>, across: Across) -> Drawn {
     let epochs = panel.lines.iter().map(Vec::len).max().unwrap_or(1).max(1);
     let values = panel.lines.iter().flatten().copied().filter(|value| value.is_finite());
     let (low, high, step) = scale(values, panel.bounds);
-    let margin = (0.04 * (epochs - 1) as f64).max(0.3);
     let decimals = (-step.log10()).ceil().max(0.0) as usize;
     let mut chart = ChartBuilder::on(area)
         .margin(8)
@@ -115,7 +162,7 @@ fn draw_panel(root: &Area<'_>, area: &Area<'_>, panel: &Panel<'_>) -> Drawn {
         .x_label_area_size(BELOW)
         .y_label_area_size(64)
         .build_cartesian_2d(
-            Axis { low: 1.0 - margin, high: epochs as f64 + margin, ticks: epoch_ticks(epochs) },
+            across.axis(epochs),
             Axis { low, high, ticks: ticks(low.max(panel.bounds.0), high.min(panel.bounds.1), step) },
         )?;
     chart
@@ -124,15 +171,16 @@ fn draw_panel(root: &Area<'_>, area: &Area<'_>, panel: &Panel<'_>) -> Drawn {
         .light_line_style(TRANSPARENT)
         .bold_line_style(RGBColor(225, 225, 225))
         .axis_style(RGBColor(120, 120, 120))
-        .x_desc("epoch")
+        .x_desc(across.name())
         .y_desc(panel.quantity)
-        .x_label_formatter(&|epoch| format!("{epoch:.0}"))
+        .x_label_formatter(&|place| across.label(*place))
         .y_label_formatter(&|value| format!("{value:.decimals$}"))
         .label_style(font(12.0))
         .axis_desc_style(font(13.0))
         .draw()?;
     for (values, (tone, shape)) in panel.lines.iter().zip(STYLES) {
-        let points: Vec<(f64, f64)> = values.iter().enumerate().map(|(at, value)| ((at + 1) as f64, *value)).collect();
+        let place = |at: usize| across.place(at, values.len());
+        let points: Vec<(f64, f64)> = values.iter().enumerate().map(|(at, value)| (place(at), *value)).collect();
         for run in points.split(|(_, value)| !value.is_finite()) {
             chart.draw_series(LineSeries::new(run.iter().copied(), colour(tone).stroke_width(2)))?;
         }

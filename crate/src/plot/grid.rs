@@ -3,10 +3,11 @@
 //! Titles never collide: they are wrapped by widths that no common font exceeds ([`text`](super::text)), a title that
 //! may still be wider is drawn at a fixed length, and each photo has a frame of its own that nothing can leave.
 
+use super::draw::{self, FONT, MARGIN, image, within, words};
 use super::{BLUE, Colour, INK, RED, document, hex, text};
 use crate::images::Pixels;
 use crate::notebook::Picture;
-use crate::notebook::display::{base64, escape};
+use crate::notebook::display::escape;
 use crate::{Error, Result};
 use std::fmt::Write;
 
@@ -22,7 +23,7 @@ pub enum Mark {
 }
 
 impl Mark {
-    fn colour(self) -> Colour {
+    pub(super) fn colour(self) -> Colour {
         match self {
             Self::Plain => INK,
             Self::Right => BLUE,
@@ -30,7 +31,7 @@ impl Mark {
         }
     }
 
-    fn words(self) -> &'static str {
+    pub(super) fn words(self) -> &'static str {
         match self {
             Self::Plain => "",
             Self::Right => " (correct)",
@@ -44,15 +45,11 @@ const COLUMNS: usize = 5;
 const PHOTO: usize = 160;
 const GAP: usize = 12;
 const CELL: usize = PHOTO + GAP;
-const MARGIN: usize = 14;
-const FONT: usize = 13;
 const LINE: usize = 16;
 /// Each part of a title has at most this many lines.
 const LINES: usize = 2;
-const HEADING: usize = 18;
 /// More would make a page nobody looks through, and a notebook too large to open.
 const MOST: usize = 200;
-const QUALITY: u8 = 85;
 
 /// Photos in rows of five, each under its title, under one heading. Marks colour the titles; none at all means plain.
 ///
@@ -86,7 +83,7 @@ pub fn grid(photos: &[Pixels], titles: &[String], marks: &[Mark], heading: &str)
         .collect();
     let width = 2 * MARGIN + COLUMNS.min(tiles.len()) * CELL;
     let mut body = String::new();
-    let mut y = draw_heading(&mut body, heading, width);
+    let mut y = draw::heading(&mut body, heading, width);
     for row in tiles.chunks(COLUMNS) {
         let lines = row.iter().map(|tile| tile.lines.len()).max().unwrap_or(1);
         let height = lines * LINE + 6 + PHOTO + GAP;
@@ -113,20 +110,9 @@ pub fn photo(photo: &Pixels, title: &str) -> Result<Picture> {
     let (shown, height, width) = within(photo, SIDE)?;
     let page = width.max(280) + 2 * MARGIN;
     let mut body = String::new();
-    let y = draw_heading(&mut body, title, page);
+    let y = draw::heading(&mut body, title, page);
     image(&mut body, &shown, ((page - width) / 2, y), (width, height))?;
     Ok(Picture::Svg { svg: document(page, y + height + MARGIN, title, &body), alt: title.to_owned() })
-}
-
-/// Writes the heading of a page and gives the height at which the rest begins.
-pub(super) fn draw_heading(body: &mut String, heading: &str, page: usize) -> usize {
-    let limit = page - 2 * MARGIN;
-    let mut y = MARGIN;
-    for line in text::wrap(heading, limit as f64 / HEADING as f64, 3) {
-        y += HEADING + 6;
-        words(body, &line, page / 2, y - 8, HEADING, INK, limit);
-    }
-    y + 4
 }
 
 struct Tile<'a> {
@@ -155,57 +141,24 @@ impl Tile<'_> {
         let (left, above) = ((CELL - photo_width) / 2, top + (PHOTO - photo_height) / 2);
         image(body, &shown, (left, above), (photo_width, photo_height))?;
         if self.mark == Mark::Wrong {
-            let _ = writeln!(
-                body,
-                "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"4\"/>",
-                left - 1,
-                above - 1,
-                photo_width + 2,
-                photo_height + 2,
-                hex(RED)
-            );
+            frame(body, (left, above), (photo_width, photo_height));
         }
         body.push_str("</svg>\n");
         Ok(())
     }
 }
 
-/// A photo at no more than `side`, and the height and width to show it at: small photos are shown larger.
-pub(super) fn within(photo: &Pixels, side: usize) -> Result<(Pixels, usize, usize)> {
-    let longest = photo.height.max(photo.width);
-    if longest == 0 {
-        return Err(Error::Plot("a photo has no pixels".to_owned()));
-    }
-    let scaled = |length: usize| (length * side / longest).max(1);
-    let (height, width) = (scaled(photo.height), scaled(photo.width));
-    let shown = if longest > side { photo.resized(height, width)? } else { photo.clone() };
-    Ok((shown, height, width))
-}
-
-pub(super) fn image(
-    body: &mut String,
-    photo: &Pixels,
-    (x, y): (usize, usize),
-    (width, height): (usize, usize),
-) -> Result<()> {
-    let jpeg = base64(&photo.to_jpeg(QUALITY)?);
+/// The frame around what is wrong.
+pub(super) fn frame(body: &mut String, (x, y): (usize, usize), (width, height): (usize, usize)) {
+    // Writing to a string cannot fail.
     let _ = writeln!(
         body,
-        "<image x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" preserveAspectRatio=\"none\" \
-         href=\"data:image/jpeg;base64,{jpeg}\"/>"
-    );
-    Ok(())
-}
-
-/// One centred line of text, `limit` pixels wide at most.
-pub(super) fn words(body: &mut String, line: &str, x: usize, y: usize, size: usize, colour: Colour, limit: usize) {
-    let length = text::fixed_length(line, size, limit);
-    let _ = writeln!(
-        body,
-        "<text x=\"{x}\" y=\"{y}\" font-family=\"sans-serif\" font-size=\"{size}\" text-anchor=\"middle\" \
-         fill=\"{}\"{length}>{}</text>",
-        hex(colour),
-        escape(line)
+        "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"4\"/>",
+        x - 1,
+        y - 1,
+        width + 2,
+        height + 2,
+        hex(RED)
     );
 }
 
@@ -226,81 +179,12 @@ fn alt(tiles: &[Tile<'_>], heading: &str) -> String {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use super::super::apart::{assert_apart, attribute, svg};
     use super::*;
     use crate::models::imagenet;
-    use std::collections::BTreeMap;
 
     fn grey(height: usize, width: usize) -> Pixels {
         Pixels { height, width, rgb: vec![128; 3 * height * width] }
-    }
-
-    /// Where a text may reach: left, right, baseline, in pixels of the page.
-    #[derive(Debug)]
-    struct Extent {
-        left: f64,
-        right: f64,
-        baseline: f64,
-        text: String,
-    }
-
-    fn attribute(tag: &str, name: &str) -> Option<f64> {
-        let start = tag.find(&format!(" {name}=\""))? + name.len() + 3;
-        tag[start..].split('"').next()?.parse().ok()
-    }
-
-    fn plain(escaped: &str) -> String {
-        let marks = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")];
-        marks.iter().fold(escaped.to_owned(), |text, (mark, letter)| text.replace(mark, letter))
-    }
-
-    /// Every text of the document, measured with DejaVu Sans' real advances, and not with the bounds it was laid out by.
-    fn extents(svg: &str) -> Vec<Extent> {
-        let advances: BTreeMap<char, f64> =
-            serde_json::from_str(include_str!("../../tests/golden/dejavu_sans_advances.json")).unwrap();
-        let mut offset = (0.0, 0.0);
-        let mut extents = Vec::new();
-        for line in svg.lines() {
-            if line.starts_with("<svg x=") {
-                offset = (attribute(line, "x").unwrap(), attribute(line, "y").unwrap());
-            } else if line == "</svg>" {
-                offset = (0.0, 0.0);
-            } else if line.starts_with("<text ") {
-                let text = plain(line.split_once('>').unwrap().1.strip_suffix("</text>").unwrap());
-                let size = attribute(line, "font-size").unwrap();
-                let natural = || text.chars().map(|letter| advances[&letter] * size).sum();
-                let width: f64 = attribute(line, "textLength").unwrap_or_else(natural);
-                let middle = offset.0 + attribute(line, "x").unwrap();
-                let baseline = offset.1 + attribute(line, "y").unwrap();
-                extents.push(Extent { left: middle - width / 2.0, right: middle + width / 2.0, baseline, text });
-            }
-        }
-        extents
-    }
-
-    /// No two texts on the same height touch, lines stand a font size apart, and nothing leaves the page.
-    fn assert_apart(svg: &str) -> usize {
-        let extents = extents(svg);
-        let (page, height) = (attribute(svg, "width").unwrap(), attribute(svg, "height").unwrap());
-        for (index, a) in extents.iter().enumerate() {
-            assert!(a.left >= 0.0 && a.right <= page && a.baseline < height, "{} leaves the page: {a:?}", a.text);
-            for b in extents.iter().skip(index + 1) {
-                let level = (a.baseline - b.baseline).abs() < FONT as f64;
-                assert!(
-                    !level || a.right < b.left || b.right < a.left,
-                    "{} and {} collide: {a:?}, {b:?}",
-                    a.text,
-                    b.text
-                );
-            }
-        }
-        extents.len()
-    }
-
-    fn svg(picture: Picture) -> String {
-        match picture {
-            Picture::Svg { svg, .. } => svg,
-            Picture::Png { .. } => panic!("a grid is vectors"),
-        }
     }
 
     #[test]

@@ -1,14 +1,11 @@
 //! A table of counts as coloured fields with numbers: a confusion matrix.
 
-use super::grid::{draw_heading, words};
+use super::draw::{self, FONT, MARGIN, aligned, turned, words};
 use super::{BLUE, Colour, INK, RED, document, hex, text};
 use crate::notebook::Picture;
-use crate::notebook::display::escape;
 use crate::{Error, Result};
 use std::fmt::Write;
 
-const FONT: usize = 13;
-const MARGIN: usize = 14;
 /// Room for the words "true" and "predicted" beside the names.
 const AXIS: usize = 22;
 /// Names are cut beyond this, in font sizes.
@@ -34,7 +31,7 @@ pub fn matrix(counts: &[Vec<usize>], classes: &[String], heading: &str) -> Resul
     let side = layout.side * names.len();
     let width = (layout.left + side + MARGIN).max(360);
     let mut body = String::new();
-    let top = draw_heading(&mut body, heading, width) + AXIS + layout.above;
+    let top = draw::heading(&mut body, heading, width) + AXIS + layout.above;
     let centre = |index: usize| index * layout.side + layout.side / 2;
     words(&mut body, "predicted", layout.left + side / 2, top - layout.above - 6, FONT, INK, side.max(80));
     turned(&mut body, "true", (MARGIN + 6, top + side / 2), "middle", side.max(40));
@@ -115,25 +112,6 @@ fn shade(share: f64, right: bool) -> (Colour, Colour) {
     let mix = |tone: u8, pale: u8| (f64::from(pale) + depth * (f64::from(tone) - f64::from(pale))).round() as u8;
     let fill = (mix(red, PALE.0), mix(green, PALE.1), mix(blue, PALE.2));
     (fill, if depth > 0.7 { (255, 255, 255) } else { INK })
-}
-
-/// A line of text that begins or ends at (x, y).
-fn aligned(body: &mut String, line: &str, (x, y): (usize, usize), anchor: &str, limit: usize) {
-    let _ = writeln!(
-        body,
-        "<text x=\"{x}\" y=\"{y}\" font-family=\"sans-serif\" font-size=\"{FONT}\" text-anchor=\"{anchor}\" \
-         fill=\"{}\"{}>{}</text>",
-        hex(INK),
-        text::fixed_length(line, FONT, limit),
-        escape(line)
-    );
-}
-
-/// The same from below to above.
-fn turned(body: &mut String, line: &str, (x, y): (usize, usize), anchor: &str, limit: usize) {
-    let _ = write!(body, "<g transform=\"translate({x} {y}) rotate(-90)\">");
-    aligned(body, line, (0, 0), anchor, limit);
-    body.push_str("</g>\n");
 }
 
 /// The matrix in words: for each true class what its photos were taken for.

@@ -1,20 +1,35 @@
-//! Pictures: curves and grids of photos, in one style.
+//! Pictures: curves, grids of photos and what one sees inside a network, in one style.
 //!
 //! Colours are Okabe and Ito's, which stay apart for people who see colours differently; shapes and frames say the same
 //! again. Fonts are the reader's own, so nothing here relies on how wide a letter is: see [`grid`].
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod apart;
 mod bars;
+mod colour_map;
 mod curves;
+mod depth;
+mod draw;
+mod faithful;
 mod grid;
+mod heat;
+mod indexed;
 mod matrix;
 mod rates;
 mod text;
+mod tiles;
 
 pub use bars::photo_with_bars;
+pub use colour_map::ColourMap;
 pub use curves::{Panel, curves};
+pub use depth::silent_by_depth;
+pub use faithful::{area, deletion_and_insertion};
 pub use grid::{Mark, grid, photo};
+pub use heat::{HeatMap, HeatPanel, HeatScale, OPACITY, Shown, heat_panels};
 pub use matrix::matrix;
 pub use rates::over_learning_rates;
+pub use tiles::{Planes, Tiling, activation_tiles, filter_tiles};
 
 use crate::notebook::display::escape;
 
