@@ -1,11 +1,12 @@
 //! Whatever can be looked into: a backbone by itself, frozen, or with a head of the learner's own.
 
+use super::ascent::{self, FilterOptions, Filters};
 use crate::freeze::Frozen;
 use crate::images::Preprocess;
 use crate::models::{Backbone, InceptionV3, MobileNetV2, imagenet};
 use crate::train::{Classifier, TransferModel};
 use crate::{Error, Result};
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 
 /// A network to look into: a backbone through which gradients flow, and the head behind it.
 #[derive(Clone)]
@@ -37,6 +38,11 @@ impl<'a> Subject<'a> {
     /// How it wants its photos.
     pub(crate) fn preprocess(&self) -> &Preprocess {
         &self.backbone.spec().preprocess
+    }
+
+    /// Where its weights are, as far as its own head tells.
+    pub(crate) fn device(&self) -> Device {
+        self.backbone.classifier().map_or(Device::Cpu, |(weight, _)| weight.device().clone())
     }
 
     /// The head's weight `(K, F)` and bias `(K,)`.
@@ -96,6 +102,57 @@ impl<'a> Subject<'a> {
 pub trait Explain {
     /// The network to look into.
     fn subject(&self) -> Subject<'_>;
+
+    /// What these channels of a layer look for: pictures that excite them, made from noise by gradient ascent.
+    ///
+    /// The pictures appear as they climb. An interrupt keeps what they have become, and says so; so does a climb on which
+    /// something stops being a number.
+    ///
+    /// ```
+    /// use candlewick::explain::FilterOptions;
+    /// use candlewick::prelude::*;
+    ///
+    /// let network = MobileNetV2::random(42)?; // `MobileNetV2::pretrained()?` for the trained weights
+    /// let quick = FilterOptions { steps: 2, side: 32, ..FilterOptions::default() };
+    /// let filters = network.filters("features.2", &[0, 5], quick)?;
+    /// assert_eq!(filters.filters[1].name, "features.2 #5");
+    /// assert_eq!(filters.filters[1].objective.len(), 2);
+    /// filters.grid()?; // what is shown where `filters` ends a cell
+    /// # Ok::<(), candlewick::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Layer`] with the nearest name; [`Error::Setting`] for a channel that the layer does not have, no channel at
+    /// all, and options out of range; [`Error::Shape`] for a side the network does not take; [`Error::Interrupted`] before
+    /// the first step.
+    fn filters(&self, layer: &str, channels: &[usize], options: FilterOptions) -> Result<Filters> {
+        ascent::filters(&self.subject(), layer, |_| channels.to_vec(), options)
+    }
+
+    /// As [`filters`](Self::filters), of `count` channels, evenly spread from the layer's first on.
+    ///
+    /// # Errors
+    /// As for [`filters`](Self::filters).
+    fn some_filters(&self, layer: &str, count: usize, options: FilterOptions) -> Result<Filters> {
+        ascent::filters(&self.subject(), layer, |of| ascent::spread(count, of), options)
+    }
+
+    /// What a class looks like to the network: a picture that makes its logit large.
+    ///
+    /// # Errors
+    /// As for [`filters`](Self::filters); [`Error::Setting`], with the nearest name, for a class that there is not;
+    /// [`Error::Weights`] where the network has no head.
+    fn class_picture(&self, class: &str, options: FilterOptions) -> Result<Filters> {
+        self.class_pictures(&[class], options)
+    }
+
+    /// As [`class_picture`](Self::class_picture), of several classes.
+    ///
+    /// # Errors
+    /// As for [`class_picture`](Self::class_picture).
+    fn class_pictures(&self, classes: &[&str], options: FilterOptions) -> Result<Filters> {
+        ascent::classes(&self.subject(), classes, options)
+    }
 }
 
 impl Explain for MobileNetV2 {
