@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use candlewick::freeze::{Normalise, Unfreeze};
-use candlewick::models::{LayerInfo, Tap};
+use candlewick::models::{LayerInfo, Layers, Tap};
 use candlewick::notebook;
 use candlewick::prelude::*;
 use candlewick::train::FeatureTable;
@@ -85,9 +85,9 @@ impl Backbone for MeanColour {
         None
     }
 
-    fn layers(&self) -> Vec<LayerInfo> {
+    fn layers(&self) -> Layers {
         let (name, kind, output) = ("last".to_owned(), "weight", (3, 1, 1));
-        vec![LayerInfo { name, kind, output, parameters: 3, statistics: 0 }]
+        vec![LayerInfo { name, kind, output, parameters: 3, statistics: 0 }].into()
     }
 }
 

@@ -1,7 +1,26 @@
 //! Looking inside a network: what its layers answer to, what its filters look for, and where it looks.
+//!
+//! Whatever is an [`Explain`] has the methods; each answers with a value that shows itself in a cell. [`Subject`] has the
+//! same in tensors.
 
+mod activations;
 mod ascent;
+mod cam;
+mod faithfulness;
+mod heat_map;
+mod heat_maps;
+mod mistakes;
+mod occlusion;
+mod silence;
 mod subject;
+#[cfg(test)]
+mod tests;
 
+pub use activations::Activations;
 pub use ascent::{Ended, Filter, FilterOptions, Filters, Objective, Parametrisation};
+pub use faithfulness::Faithfulness;
+pub use heat_map::{HeatMap, HeatMapOptions, Method, Relevance};
+pub use heat_maps::HeatMaps;
+pub use mistakes::{Mistake, Mistakes};
+pub use silence::{SilentChannels, SilentLayer};
 pub use subject::{Explain, Subject};

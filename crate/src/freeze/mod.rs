@@ -26,7 +26,7 @@ pub use unfreeze::{Normalise, Unfreeze};
 pub(crate) use unfreeze::{compile, digest, unknown};
 
 use crate::images::Pixels;
-use crate::models::{Backbone, BackboneSpec, InceptionV3, LayerInfo, MobileNetV2, Tap};
+use crate::models::{Backbone, BackboneSpec, InceptionV3, Layers, MobileNetV2, Tap};
 use crate::notebook::Progress;
 use crate::{Error, Result};
 use candle_core::Tensor;
@@ -239,8 +239,12 @@ impl<B: Backbone> Backbone for Frozen<B> {
         self.backbone.classifier()
     }
 
-    fn layers(&self) -> Vec<LayerInfo> {
+    fn layers(&self) -> Layers {
         self.backbone.layers()
+    }
+
+    fn rectified(&self) -> Vec<String> {
+        self.backbone.rectified()
     }
 }
 

@@ -3,10 +3,10 @@
 //! candle takes a grouped convolution apart into one call a channel, which is most of a MobileNet's time. Here all
 //! planes are one parallel loop, and its gradients are two more; the numbers are the same.
 
+use super::taps::Taps;
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp2, DType, Error, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
-use std::ops::Range;
 
 /// Whether [`depthwise`] can convolve these: a kernel `(C, 1, h, w)`, both on the CPU in f32.
 pub(super) fn applies(x: &Tensor, kernel: &Tensor, groups: usize) -> bool {
@@ -19,53 +19,8 @@ pub(super) fn applies(x: &Tensor, kernel: &Tensor, groups: usize) -> bool {
 pub(super) fn depthwise(x: &Tensor, kernel: &Tensor, stride: usize, padding: usize) -> Result<Tensor> {
     let (_, _, height, width) = x.dims4()?;
     let (_, _, rows, columns) = kernel.dims4()?;
-    let taps = Taps { stride, padding, input: (height, width), kernel: (rows, columns) };
+    let taps = Taps { stride, padding: (padding, padding), input: (height, width), kernel: (rows, columns) };
     x.contiguous()?.apply_op2(&kernel.contiguous()?, Forward(taps))
-}
-
-/// Which input pixels each tap of a kernel meets.
-#[derive(Clone, Copy)]
-struct Taps {
-    stride: usize,
-    padding: usize,
-    input: (usize, usize),
-    kernel: (usize, usize),
-}
-
-impl Taps {
-    fn output(&self) -> (usize, usize) {
-        let along = |input: usize, kernel: usize| (input + 2 * self.padding - kernel) / self.stride + 1;
-        (along(self.input.0, self.kernel.0), along(self.input.1, self.kernel.1))
-    }
-
-    /// Along one axis: the output pixels for which tap `k` meets an input pixel and not the zeros around.
-    fn reach(&self, k: usize, input: usize, output: usize) -> Range<usize> {
-        let first = self.padding.saturating_sub(k).div_ceil(self.stride);
-        let end = (input + self.padding).checked_sub(k + 1).map_or(0, |last| last / self.stride + 1).min(output);
-        first..end.max(first)
-    }
-
-    /// Calls `run(tap, output pixels, first input pixel)` for each tap and each output row; further input pixels are
-    /// `stride` apart.
-    fn each_run(&self, mut run: impl FnMut(usize, Range<usize>, usize)) {
-        let (out_height, out_width) = self.output();
-        for row in 0..out_height {
-            for ky in 0..self.kernel.0 {
-                if !self.reach(ky, self.input.0, out_height).contains(&row) {
-                    continue;
-                }
-                let input_row = row * self.stride + ky - self.padding;
-                for kx in 0..self.kernel.1 {
-                    let reach = self.reach(kx, self.input.1, out_width);
-                    if !reach.is_empty() {
-                        let first = input_row * self.input.1 + reach.start * self.stride + kx - self.padding;
-                        let pixels = row * out_width + reach.start..row * out_width + reach.end;
-                        run(ky * self.kernel.1 + kx, pixels, first);
-                    }
-                }
-            }
-        }
-    }
 }
 
 /// The convolution: arguments input and kernel.

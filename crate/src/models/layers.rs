@@ -1,8 +1,9 @@
 //! The layers that backbones are made of: a convolution, with the batch norm and the activation behind it.
 
 use super::channels::scale_and_shift;
+use super::columns;
 use super::depthwise::{applies, depthwise};
-use super::relu6::relu6;
+use super::relu6::{relu, relu6};
 use super::tap::{Names, Run};
 use crate::freeze::Normalise;
 use crate::{Error, Result};
@@ -38,7 +39,7 @@ impl Activation {
     fn forward(self, x: Tensor) -> Result<Tensor> {
         match self {
             Self::Linear => Ok(x),
-            Self::Relu => Ok(x.relu()?),
+            Self::Relu => Ok(relu(&x)?),
             Self::Relu6 => Ok(relu6(&x)?),
         }
     }
@@ -153,6 +154,9 @@ impl Convolution {
         if above == left && applies(x, &self.weight, self.groups) {
             return Ok(depthwise(x, &self.weight, self.stride, above)?);
         }
+        if self.groups == 1 && columns::applies(x, &self.weight) {
+            return Ok(columns::convolve(x, &self.weight, self.stride, self.padding)?);
+        }
         if (height, width, self.stride, self.padding, self.groups) == (1, 1, 1, (0, 0), 1) {
             return self.multiply(x);
         }
@@ -232,7 +236,8 @@ mod tests {
             assert!(y.is_none_or(|y| numbers(&y) == numbers(&layer.forward(&x).unwrap())));
             seen
         };
-        let (kernel, norm) = (("kernel".to_owned(), vec![-2., 0., 1., 6.]), ("norm".to_owned(), vec![-5.5, -1.5, 0.5, 10.5]));
+        let (kernel, norm) =
+            (("kernel".to_owned(), vec![-2., 0., 1., 6.]), ("norm".to_owned(), vec![-5.5, -1.5, 0.5, 10.5]));
         let all = |values: [f32; 4]| ("all".to_owned(), values.to_vec());
         let relu6 = by_hand(Activation::Relu6);
         assert_eq!(run(&relu6, ""), [kernel.clone(), norm.clone(), all([0., 0., 0.5, 6.])]);

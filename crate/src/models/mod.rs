@@ -1,8 +1,11 @@
 //! Backbones: one file an architecture, layers named as torchvision names them.
 
 mod channels;
+mod columns;
 mod depthwise;
 mod inception_v3;
+mod largest;
+mod layer_table;
 mod layers;
 mod mobilenet_v2;
 mod names;
@@ -10,11 +13,14 @@ mod pooling;
 mod random;
 mod relu6;
 mod tap;
+mod taps;
 
 pub mod imagenet;
 
 pub use inception_v3::InceptionV3;
 pub(crate) use inception_v3::{Block, Named, Step};
+pub use layer_table::Layers;
+pub(crate) use layer_table::thousands;
 pub use layers::{Activation, BatchNorm, Convolution, LayerInfo};
 pub use mobilenet_v2::{InvertedResidual, MobileNetV2};
 pub(crate) use names::{nearest, no_such_layer};
@@ -96,8 +102,14 @@ pub trait Backbone: Send + Sync + 'static {
     /// Weight `(classes, F)` and bias `(classes,)` of the backbone's own head; none where the weights have none.
     fn classifier(&self) -> Option<(&Tensor, &Tensor)>;
 
-    /// Its layers in order: name, kind and number of parameters.
-    fn layers(&self) -> Vec<LayerInfo>;
+    /// Its layers in order: name, kind, shape and number of parameters.
+    fn layers(&self) -> Layers;
+
+    /// The names of its ReLUs and ReLU6s in order, of whose channels some say nothing of a photo: one name each, that of
+    /// the convolution which ends in it. None where it is not known.
+    fn rectified(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// One architecture of this crate.
@@ -129,5 +141,7 @@ pub const BACKBONES: &[BackboneRow] = &[
     },
 ];
 
+#[cfg(test)]
+mod differences;
 #[cfg(test)]
 mod tests;

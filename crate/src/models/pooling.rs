@@ -1,17 +1,25 @@
-//! Pools whose windows overlap, out of operations that candle can differentiate; its own pools it cannot there.
+//! Pools whose windows overlap: candle cannot differentiate its own there.
 
+use super::largest;
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
 
+const WHAT: &str = "a max pool of 3x3";
+const WANT: &str = "(N, C, H, W), H and W at least 3";
+
 /// The largest of each 3x3 window, two pixels apart, none beyond the edge: `(N, C, H, W)` to `(N, C, h, w)` with
 /// `h = (H - 1) / 2` and `w = (W - 1) / 2`; differentiable.
+///
+/// Of equal values in a window the first takes all of the gradient, as in PyTorch; off the CPU they share it.
 ///
 /// # Errors
 /// [`Error::Shape`] below 3x3 pixels.
 pub(super) fn max_pool(x: &Tensor) -> Result<Tensor> {
     match x.dims() {
-        &[_, _, height, width] if height >= 3 && width >= 3 => every_other(&every_other(x, 2)?, 3),
-        dims => Err(Error::shape("a max pool of 3x3", "(N, C, H, W), H and W at least 3", dims)),
+        &[_, _, height, width] if height < 3 || width < 3 => Err(Error::shape(WHAT, WANT, x.dims())),
+        &[_, _, _, _] if largest::applies(x) => Ok(largest::largest(x)?),
+        &[_, _, _, _] => every_other(&every_other(x, 2)?, 3),
+        dims => Err(Error::shape(WHAT, WANT, dims)),
     }
 }
 
@@ -88,6 +96,11 @@ mod tests {
             let want = x.max_pool2d_with_stride(3, 2).unwrap();
             let off = (max_pool(&x).unwrap() - want).unwrap().abs().unwrap().max_all().unwrap();
             assert_eq!(off.to_scalar::<f32>().unwrap(), 0., "{height}x{width}");
+            let elsewhere = max_pool(&x.to_dtype(DType::F64).unwrap()).unwrap().to_dtype(DType::F32).unwrap();
+            assert_eq!(
+                rows(&elsewhere.narrow(1, 0, 1).unwrap()),
+                rows(&max_pool(&x).unwrap().narrow(1, 0, 1).unwrap())
+            );
         }
     }
 

@@ -1,6 +1,7 @@
-//! ReLU6 on the CPU: one pass forwards and one backwards.
+//! ReLU and ReLU6 on the CPU: one pass forwards and one backwards.
 //!
-//! candle's clamp is a maximum and a minimum, whose gradients take some twenty passes over the activations.
+//! candle's clamp is a maximum and a minimum, whose gradients take some twenty passes over the activations; that of its
+//! ReLU takes five.
 
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, DType, Error, Layout, Result, Shape, Tensor, bail};
@@ -12,15 +13,27 @@ pub(super) fn relu6(x: &Tensor) -> Result<Tensor> {
     if !x.device().is_cpu() || x.dtype() != DType::F32 {
         return x.clamp(0f32, 6f32);
     }
-    x.contiguous()?.apply_op1(Forward)
+    x.contiguous()?.apply_op1(Forward { upper: 6. })
+}
+
+/// What is below 0 becomes 0; differentiable, once. At 0 the gradient is zero, as in PyTorch.
+pub(super) fn relu(x: &Tensor) -> Result<Tensor> {
+    if !x.device().is_cpu() || x.dtype() != DType::F32 {
+        return x.relu();
+    }
+    x.contiguous()?.apply_op1(Forward { upper: f32::INFINITY })
 }
 
 /// Numbers that one thread takes at a time: enough to be worth a thread.
 const PIECE: usize = 1 << 14;
 
-struct Forward;
+/// Every number clamped to 0..=upper.
+#[derive(Clone, Copy)]
+struct Forward {
+    upper: f32,
+}
 /// The gradient of the input: arguments input and gradient of the output.
-struct Backward;
+struct Backward(Forward);
 
 impl CustomOp1 for Forward {
     fn name(&self) -> &'static str {
@@ -31,13 +44,13 @@ impl CustomOp1 for Forward {
         let x = values(x, layout)?;
         let mut out = vec![0f32; x.len()];
         out.par_chunks_mut(PIECE).zip(x.par_chunks(PIECE)).for_each(|(out, x)| {
-            out.iter_mut().zip(x).for_each(|(out, x)| *out = x.clamp(0.0, 6.0));
+            out.iter_mut().zip(x).for_each(|(out, x)| *out = x.clamp(0.0, self.upper));
         });
         Ok((CpuStorage::F32(out), layout.shape().clone()))
     }
 
     fn bwd(&self, x: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        Ok(Some(x.contiguous()?.apply_op2_no_bwd(&gradient.contiguous()?, &Backward)?))
+        Ok(Some(x.contiguous()?.apply_op2_no_bwd(&gradient.contiguous()?, &Backward(*self))?))
     }
 }
 
@@ -51,7 +64,7 @@ impl CustomOp2 for Backward {
         let mut to_x = vec![0f32; x.len()];
         to_x.par_chunks_mut(PIECE).zip(x.par_chunks(PIECE).zip(g.par_chunks(PIECE))).for_each(|(to_x, (x, g))| {
             for (to_x, (x, g)) in to_x.iter_mut().zip(x.iter().zip(g)) {
-                *to_x = if *x > 0.0 && *x < 6.0 { *g } else { 0.0 };
+                *to_x = if *x > 0.0 && *x < self.0.upper { *g } else { 0.0 };
             }
         });
         Ok((CpuStorage::F32(to_x), xl.shape().clone()))
@@ -89,6 +102,13 @@ mod tests {
         let inside = |x: &f32| if *x > 0. && *x < 6. { 3. } else { 0. };
         assert_eq!(got, numbers(&x).iter().map(inside).collect::<Vec<f32>>());
         assert!(got.contains(&0.) && got.contains(&3.));
+        let relued = relu(&view).unwrap();
+        assert_eq!(numbers(&relued), numbers(&view.relu().unwrap()));
+        let gradient = (relued * 3.).unwrap().sum_all().unwrap().backward().unwrap();
+        let above = |x: &f32| if *x > 0. { 3. } else { 0. };
+        let got = numbers(gradient.get(&x).unwrap());
+        assert_eq!(got, numbers(&x).iter().map(above).collect::<Vec<f32>>());
+        assert!(numbers(&x).iter().any(|x| *x > 6.));
         let ends = Var::new(&[0f32, 6., f32::NAN], &Device::Cpu).unwrap();
         let y = relu6(&ends).unwrap();
         assert!(numbers(&y)[2].is_nan(), "what is no number stays so");

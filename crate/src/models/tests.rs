@@ -73,7 +73,8 @@ fn a_run_meets_every_layer_by_name_and_can_be_changed_and_ended() {
         let last = backbone.layer(&x, spec.last_convolution).unwrap();
         assert_eq!(relative(&features, &last.mean((2, 3)).unwrap()), 0.);
         // Where the last layer gives zeros, so do the features.
-        let mut silence = |name: &str, x: Tensor| if name == spec.last_convolution { Ok(Some(x.zeros_like()?)) } else { Ok(Some(x)) };
+        let mut silence =
+            |name: &str, x: Tensor| if name == spec.last_convolution { Ok(Some(x.zeros_like()?)) } else { Ok(Some(x)) };
         let silent = backbone.tapped(&x, &mut silence).unwrap().unwrap();
         assert_eq!(silent.abs().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap(), 0.);
         let mut count = 0;

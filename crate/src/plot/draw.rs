@@ -61,7 +61,7 @@ pub(super) fn within(photo: &Pixels, side: usize) -> Result<(Pixels, usize, usiz
     if longest == 0 {
         return Err(Error::Plot("a photo has no pixels".to_owned()));
     }
-    let scaled = |length: usize| (length * side / longest).max(1);
+    let scaled = |length: usize| (length.saturating_mul(side) / longest).max(1);
     let (height, width) = (scaled(photo.height), scaled(photo.width));
     let shown = if longest > side { photo.resized(height, width)? } else { photo.clone() };
     Ok((shown, height, width))

@@ -1,6 +1,7 @@
 //! How faithful a heat map is: what becomes of the answer as the places that it marks go, or come.
 
-use super::curves::{Across, PANEL, drawn};
+use super::axes::PANEL;
+use super::curves::{Across, drawn};
 use super::{Panel, text};
 use crate::notebook::Picture;
 use crate::{Error, Result};

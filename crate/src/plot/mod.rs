@@ -6,6 +6,7 @@
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod apart;
+mod axes;
 mod bars;
 mod colour_map;
 mod curves;
@@ -15,6 +16,7 @@ mod faithful;
 mod grid;
 mod heat;
 mod indexed;
+mod lightness;
 mod matrix;
 mod rates;
 mod text;
@@ -27,6 +29,7 @@ pub use depth::silent_by_depth;
 pub use faithful::{area, deletion_and_insertion};
 pub use grid::{Mark, grid, photo};
 pub use heat::{HeatMap, HeatPanel, HeatScale, OPACITY, Shown, heat_panels};
+pub use lightness::colour_maps;
 pub use matrix::matrix;
 pub use rates::over_learning_rates;
 pub use tiles::{Planes, Tiling, activation_tiles, filter_tiles};

@@ -1,6 +1,6 @@
 //! A loss over the learning rate, on a logarithmic axis.
 
-use super::curves::{
+use super::axes::{
     Area, Axis, BELOW, Drawn, LEGEND, PANEL, Shape, colour, draw_legend, draw_mark, finished, font, scale, ticks,
 };
 use super::{BLUE, ORANGE};

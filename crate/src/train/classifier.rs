@@ -5,8 +5,9 @@ use super::{Head, saved};
 use crate::Result;
 use crate::data::{Dataset, IntoPhoto};
 use crate::evaluate::{Classification, Classifications, Predictions};
+use crate::freeze::Engine;
 use crate::images::{Batch, Preprocess};
-use crate::models::Backbone;
+use crate::models::Layers;
 use crate::notebook::display;
 use std::fmt;
 use std::path::Path;
@@ -57,9 +58,20 @@ impl Classifier {
         self.learner.spec().preprocess
     }
 
-    /// The backbone in plain candle, through which gradients flow.
-    pub(crate) fn backbone(&self) -> &dyn Backbone {
-        self.learner.backbone()
+    /// The layers of its backbone, as a table.
+    pub fn layers(&self) -> Layers {
+        self.engine().backbone().layers()
+    }
+
+    /// The names of those layers and of the parts inside them: what can be looked at
+    /// ([`Explain`](crate::explain::Explain)).
+    pub fn layer_names(&self) -> Vec<String> {
+        self.engine().backbone().layer_names()
+    }
+
+    /// The frozen part.
+    pub(crate) fn engine(&self) -> &Engine {
+        self.learner.engine()
     }
 
     /// What it says of one photo: a path, a [`Photo`](crate::data::Photo) or [`Pixels`](crate::images::Pixels).

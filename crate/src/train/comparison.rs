@@ -1,10 +1,10 @@
 //! What a model gets right and what it costs, side by side with others.
 
 use super::examined::Examined;
-use super::summary::thousands;
 use crate::Result;
 use crate::data::Dataset;
 use crate::evaluate;
+use crate::models::thousands;
 use crate::notebook::display;
 use std::fmt;
 use std::time::Instant;

@@ -10,7 +10,7 @@ use crate::data::{Dataset, Photo, photos_below};
 use crate::evaluate::{Classification, Classifications, Predictions};
 use crate::freeze::{Engine, Unfreeze};
 use crate::images::Batch;
-use crate::models::{Backbone, BackboneSpec};
+use crate::models::BackboneSpec;
 use crate::notebook::report;
 use crate::{Error, Result, fetch};
 use candle_core::{Device, Tensor};
@@ -47,9 +47,9 @@ impl Learner {
         Ok(Self { frozen, head, trained: true, classes: classes.to_vec(), folder, store, broken: Mutex::default() })
     }
 
-    /// The folded network in plain candle.
-    pub fn backbone(&self) -> &dyn Backbone {
-        self.frozen.backbone()
+    /// The frozen part.
+    pub fn engine(&self) -> &Engine {
+        &self.frozen
     }
 
     pub fn keep_features_in(&mut self, folder: Option<PathBuf>) {

@@ -48,7 +48,7 @@ use crate::data::{Dataset, IntoPhoto};
 use crate::evaluate::{Classification, Classifications, Predictions};
 use crate::freeze::{Frozen, Unfreeze};
 use crate::images::Batch;
-use crate::models::{Backbone, MobileNetV2};
+use crate::models::{Backbone, Layers, MobileNetV2};
 use candle_core::Tensor;
 use learner::Learner;
 use std::path::{Path, PathBuf};
@@ -99,7 +99,18 @@ impl<B: Backbone> TransferModel<B> {
         &self.learner.classes
     }
 
-    /// Its layers and parameters, as a table.
+    /// The layers of its backbone, as a table.
+    pub fn layers(&self) -> Layers {
+        self.frozen.layers()
+    }
+
+    /// The names of those layers and of the parts inside them: what can be looked at
+    /// ([`Explain`](crate::explain::Explain)).
+    pub fn layer_names(&self) -> Vec<String> {
+        self.frozen.layer_names()
+    }
+
+    /// Its frozen part and its head, with all parameters, as a table.
     pub fn summary(&self) -> Summary {
         Summary::new(&self.frozen, &self.learner.head, &self.learner.classes)
     }

@@ -1,7 +1,7 @@
 //! What a transfer model is made of, counted as torchvision and as Keras count.
 
 use super::Head;
-use crate::models::Backbone;
+use crate::models::{Backbone, thousands};
 use crate::notebook::display;
 use std::fmt;
 
@@ -118,30 +118,5 @@ impl fmt::Display for Summary {
             writeln!(f, "{}", row(total.each_ref().map(String::as_str)))?;
         }
         write!(f, "{rule}\n{}", self.note())
-    }
-}
-
-/// A number with a comma at every third digit: 2,223,872.
-pub(super) fn thousands(number: usize) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
-}
-
-#[cfg(test)]
-mod tests {
-    use super::thousands;
-
-    #[test]
-    fn a_comma_at_every_third_digit() {
-        for (number, want) in [(0, "0"), (12, "12"), (999, "999"), (1000, "1,000"), (2_257_984, "2,257,984")] {
-            assert_eq!(thousands(number), want);
-        }
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::Error;
 use crate::data::{Photo, Skipped};
 use crate::images::{Pixels, Preprocess};
-use crate::models::{BackboneSpec, InceptionV3, LayerInfo, Tap};
+use crate::models::{BackboneSpec, InceptionV3, LayerInfo, Layers, Tap};
 use crate::notebook::Picture;
 use candle_core::Device;
 use std::sync::Arc;
@@ -62,7 +62,7 @@ impl Backbone for MeanColour {
         None
     }
 
-    fn layers(&self) -> Vec<LayerInfo> {
+    fn layers(&self) -> Layers {
         let layer = |name: &str, parameters, statistics| LayerInfo {
             name: name.to_owned(),
             kind: "Convolution",
@@ -70,7 +70,7 @@ impl Backbone for MeanColour {
             parameters,
             statistics,
         };
-        vec![layer("first", 1_000_000, 30_000), layer("last", 234_567, 4_112), layer("classifier", 12_013, 0)]
+        vec![layer("first", 1_000_000, 30_000), layer("last", 234_567, 4_112), layer("classifier", 12_013, 0)].into()
     }
 }
 

@@ -7,7 +7,7 @@ use super::names::no_such_layer;
 use super::pooling::{average_pool, max_pool};
 use super::random::Random;
 use super::tap::{Names, Run, Tap, alone, under};
-use super::{Activation, Backbone, BackboneSpec, BatchNorm, Convolution, LayerInfo};
+use super::{Activation, Backbone, BackboneSpec, BatchNorm, Convolution, Layers};
 use crate::freeze::Normalise;
 use crate::images::Preprocess;
 use crate::weights::Weights;
@@ -335,7 +335,11 @@ impl Backbone for InceptionV3 {
         self.blocks.iter().flat_map(of_block).collect()
     }
 
-    fn layers(&self) -> Vec<LayerInfo> {
-        table::layers(self.spec.preprocess.side)
+    fn layers(&self) -> Layers {
+        table::layers(self.spec.preprocess.side).into()
+    }
+
+    fn rectified(&self) -> Vec<String> {
+        self.blocks.iter().flat_map(Block::units).map(|named| named.name.clone()).collect()
     }
 }

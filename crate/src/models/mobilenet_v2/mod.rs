@@ -4,8 +4,8 @@ mod table;
 
 use super::names::no_such_layer;
 use super::random::Random;
-use super::tap::{Names, Run, Tap, alone, under};
-use super::{Activation, Backbone, BackboneSpec, BatchNorm, Convolution, LayerInfo};
+use super::tap::{Run, Tap, alone, under};
+use super::{Activation, Backbone, BackboneSpec, BatchNorm, Convolution, Layers};
 use crate::freeze::Normalise;
 use crate::images::Preprocess;
 use crate::weights::Weights;
@@ -272,12 +272,7 @@ impl MobileNetV2 {
     }
 
     /// From what goes into the layer `features.<k>` to features.
-    pub(crate) fn run_from(
-        &self,
-        x: &Tensor,
-        layer: &str,
-        normalise: &Normalise<'_>,
-    ) -> Result<Tensor> {
+    pub(crate) fn run_from(&self, x: &Tensor, layer: &str, normalise: &Normalise<'_>) -> Result<Tensor> {
         let names: Vec<String> = table::blocks().into_iter().map(|block| block.name).collect();
         let Some(first) = names.iter().position(|name| name == layer) else {
             return Err(no_such_layer("MobileNetV2", layer, &names));
@@ -349,7 +344,12 @@ impl Backbone for MobileNetV2 {
         table::blocks().into_iter().enumerate().flat_map(of_block).collect()
     }
 
-    fn layers(&self) -> Vec<LayerInfo> {
-        table::layers(self.spec.preprocess.side)
+    fn layers(&self) -> Layers {
+        table::layers(self.spec.preprocess.side).into()
+    }
+
+    fn rectified(&self) -> Vec<String> {
+        let units = table::blocks().into_iter().flat_map(|block| block.units);
+        units.filter_map(|unit| unit.activation.map(|[_, whole]| whole)).collect()
     }
 }

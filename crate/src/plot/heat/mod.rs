@@ -300,8 +300,11 @@ mod tests {
             assert!(refused(&[vec![HeatPanel::over(&photo, map, "")]]));
             assert!(refused(&[vec![HeatPanel { shown: Shown::Alone(map), ..panel }]]));
         }
-        let nothing = grey(0, 0);
-        assert!(refused(&[vec![HeatPanel::photo(&nothing, "")]]));
+        for (height, width) in [(0, 0), (usize::MAX, 1), (3, 2)] {
+            let lying = Pixels { height, width, rgb: vec![0; 3] };
+            assert!(refused(&[vec![HeatPanel::photo(&lying, "")]]), "{height} x {width}");
+            assert!(refused(&[vec![HeatPanel::over(&lying, MAP, "")]]), "{height} x {width}");
+        }
         assert!(heat_panels(&[vec![panel]], &HeatScale { high: 0.0, ..SCALE }, "").is_err());
     }
 }

@@ -27,7 +27,7 @@ pub(super) struct Layout {
     /// Of a tile, in pixels.
     pub(super) height: usize,
     pub(super) width: usize,
-    gap: usize,
+    pub(super) gap: usize,
     /// What a label adds to a row.
     label: usize,
     pub(super) page: usize,
@@ -180,7 +180,7 @@ fn fitted((height, width): (usize, usize), side: usize, pixelated: bool) -> (usi
 
 /// Whether a picture is so much smaller than its tile that its single places shall be seen.
 fn is_small(longest: usize, side: usize) -> bool {
-    2 * longest <= side
+    longest <= side / 2
 }
 
 /// Bytes at another size: each new place is the mean of the old ones that it covers, or the one that it lies in.

@@ -83,17 +83,17 @@ impl Legend {
         Self { page, y }
     }
 
-    /// The colours, from two deviations below a channel's mean to two above it.
-    pub(super) fn scale(&mut self, body: &mut String, colours: ColourMap) -> Result<()> {
+    /// The colours, from two deviations below the mean of `whose` values to two above it.
+    pub(super) fn scale(&mut self, body: &mut String, colours: ColourMap, whose: &str) -> Result<()> {
         const BAR: usize = 120;
         self.y += 10;
-        let (below, above) = ("mean - 2 sd", "mean + 2 sd, of each channel");
+        let (below, above) = ("mean - 2 sd", format!("mean + 2 sd, of {whose}"));
         let room = |words: &str| (text::width(words) * FONT as f64).ceil() as usize;
         let baseline = self.y + FONT;
         aligned(body, below, (MARGIN, baseline), "start", self.page);
         let bar = MARGIN + room(below) + 6;
         colour_bar(body, colours, (bar, self.y + 2), (BAR, FONT))?;
-        aligned(body, above, (bar + BAR + 8, baseline), "start", self.page);
+        aligned(body, &above, (bar + BAR + 8, baseline), "start", self.page);
         self.y += Self::SWATCH + 4;
         Ok(())
     }

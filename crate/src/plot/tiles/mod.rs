@@ -61,13 +61,14 @@ pub fn activation_tiles(planes: &Planes<'_>, colours: ColourMap, tiling: &Tiling
     let (silent, broken) = (which(&Plane::Silent), which(&Plane::NotANumber));
     cross(&mut body, &layout, &silent, top, Cross::Silent);
     cross(&mut body, &layout, &broken, top, Cross::NotANumber);
+    let whose = if planes.height * planes.width == 1 { "all channels" } else { "each channel" };
     let mut legend = Legend::new(layout.page, top + layout.height());
-    legend.scale(&mut body, colours)?;
+    legend.scale(&mut body, colours, whose)?;
     let counted = counted(tiles.len(), "channels", &silent, &broken);
     legend.crosses(&mut body, &counted);
     let (low, high) = colours.ends();
     let mut alt = format!(
-        "{}: {} channels of {} x {}, {} a row, each from {low} (two standard deviations below its mean) to {high} (two above)",
+        "{}: {} channels of {} x {}, {} a row, from {low} (two standard deviations below the mean of {whose}) to {high} (two above)",
         tiling.heading,
         tiles.len(),
         planes.height,
@@ -138,7 +139,7 @@ mod tests {
         let values = waves(20, 7);
         let planes = Planes { values: &values, height: 7, width: 7 };
         let picture = activation_tiles(&planes, ColourMap::Plasma, &Tiling::activations("features.18", 20)).unwrap();
-        let words = "features.18: 20 channels of 7 x 7, 16 a row, each from dark blue (two standard deviations below its mean) to \
+        let words = "features.18: 20 channels of 7 x 7, 16 a row, from dark blue (two standard deviations below the mean of each channel) to \
                      yellow (two above); 7 of 20 channels silent (crossed); silent, counted from 0: 0, 3, 6, 9, 12, 15, 18";
         assert_eq!(picture.alt(), words);
         let svg = svg(picture);
@@ -157,27 +158,40 @@ mod tests {
         assert!(!svg.contains("silent") && !svg.contains("NaN"));
     }
 
-    /// The very pixels: the embedded PNG has each channel's places, enlarged by a whole factor.
+    /// The very pixels: the embedded PNG has each channel in its place, and its places enlarged by a whole factor.
     #[test]
     fn small_channels_are_enlarged_place_by_place() {
-        let values = [0.0, 0.0, 0.0, 4.0];
+        let values = [0.0, 0.0, 0.0, 4.0, 4.0, 0.0, 0.0, 0.0, 0.0, 4.0, 0.0, 0.0];
         let planes = Planes { values: &values, height: 2, width: 2 };
-        let layout = Layout::new(1, (2, 2), &Tiling::activations("", 1), true).unwrap();
-        assert_eq!((layout.height, layout.width), (56, 56));
+        let tiling = Tiling { heading: "", columns: 2, labels: &[] };
+        let layout = Layout::new(3, (2, 2), &tiling, true).unwrap();
+        assert_eq!((layout.height, layout.width, layout.gap), (224, 224, 8));
         let mut body = String::new();
         layout.channels(&mut body, &planes.scaled().unwrap(), &planes, ColourMap::Grey, 0).unwrap();
-        let png = indexed_of(&body);
-        let photo = Pixels::decode("raster", &png).unwrap();
+        let photo = Pixels::decode("raster", &embedded(&body)).unwrap();
         let at = |x: usize, y: usize| photo.rgb[3 * (y * photo.width + x)];
-        assert_eq!((photo.height, photo.width), (56, 56));
+        assert_eq!((photo.height, photo.width), (224 + 8 + 224, 224 + 8 + 224));
         assert_eq!(
-            [at(0, 0), at(55, 0), at(27, 27), at(28, 27), at(27, 28), at(28, 28), at(55, 55)],
-            [91, 91, 91, 91, 91, 238, 238]
+            [at(0, 0), at(111, 111), at(112, 111), at(111, 112), at(112, 112), at(223, 223)],
+            [91, 91, 91, 91, 238, 238]
         );
+        assert_eq!([at(232, 0), at(343, 111), at(344, 111), at(343, 112), at(455, 223)], [238, 238, 91, 91, 91]);
+        assert_eq!([at(0, 232), at(111, 343), at(112, 343), at(112, 344), at(223, 455)], [91, 91, 238, 91, 91]);
+    }
+
+    #[test]
+    fn small_filters_are_enlarged_place_by_place() {
+        let filter = Pixels::new(2, 1, vec![10, 20, 30, 40, 50, 60]).unwrap();
+        let svg = svg(filter_tiles(&[Some(filter)], &Tiling::filters("", 1)).unwrap());
+        let photo = Pixels::decode("raster", &embedded(&svg)).unwrap();
+        assert_eq!((photo.height, photo.width), (224, 112));
+        let (above, below) = photo.rgb.split_at(3 * 112 * 112);
+        assert!(above.as_chunks().0.iter().all(|pixel| *pixel == [10, 20, 30]));
+        assert!(below.as_chunks().0.iter().all(|pixel| *pixel == [40, 50, 60]));
     }
 
     /// The bytes behind the first base64 of a document.
-    fn indexed_of(body: &str) -> Vec<u8> {
+    fn embedded(body: &str) -> Vec<u8> {
         const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
         let text = body.split("base64,").nth(1).unwrap().split('"').next().unwrap();
         let mut bytes = Vec::new();
@@ -260,5 +274,7 @@ mod tests {
             "too few bytes"
         );
         assert!(filter_tiles(&[Some(Pixels { height: 0, width: 0, rgb: vec![] })], &tiling).is_err(), "no pixels");
+        let lying = Pixels { height: usize::MAX, width: 1, rgb: vec![0; 3] };
+        assert!(filter_tiles(&[Some(lying)], &tiling).is_err(), "not that many pixels");
     }
 }

@@ -1,0 +1,292 @@
+//! Where a network looks: a map of what speaks for a class, over the photo.
+
+use super::activations::numbers;
+use super::{Faithfulness, Subject};
+use crate::data::Photo;
+use crate::images::Pixels;
+use crate::notebook::{Picture, display};
+use crate::plot::{self, HeatPanel, HeatScale, Mark, heat_panels};
+use crate::{Error, Result};
+use candle_core::Tensor;
+use std::fmt;
+
+/// How a heat map is found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Method {
+    /// Class activation map (Zhou et al. 2016): the last convolution's channels, weighted by the head's own weights. Exact
+    /// for a network that ends in global average pooling and one dense layer, and for no other layer.
+    Cam,
+    /// Grad-CAM (Selvaraju et al. 2017): any layer's channels, weighted by the mean gradient of the logit.
+    #[default]
+    GradCam,
+    /// Grad-CAM++ (Chattopadhay et al. 2018): places with a positive gradient count, the less the more active a channel is;
+    /// finds several things of one kind more evenly.
+    GradCamPlusPlus,
+    /// Occlusion (Zeiler and Fergus 2014): what the logit loses as squares of the photo are covered. Without gradients, so it
+    /// is slower, and its own witness.
+    Occlusion {
+        /// Side of the squares, in pixels of the network's input.
+        patch: usize,
+        /// How far apart they are, at most `patch`.
+        stride: usize,
+    },
+}
+
+impl Method {
+    /// Squares of 48 pixels, 16 apart: 144 of them on MobileNetV2's 224 pixels.
+    pub const OCCLUSION: Self = Self::Occlusion { patch: 48, stride: 16 };
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cam => f.write_str("CAM"),
+            Self::GradCam => f.write_str("Grad-CAM"),
+            Self::GradCamPlusPlus => f.write_str("Grad-CAM++"),
+            Self::Occlusion { patch, stride } => write!(f, "occlusion by squares of {patch} pixels, {stride} apart"),
+        }
+    }
+}
+
+/// What a heat map is to show. The default is Grad-CAM for the predicted class at the last convolution.
+///
+/// ```
+/// use candlewick::prelude::*;
+/// let net = MobileNetV2::random(42)?;
+/// let photo = Pixels::new(1, 2, vec![200, 30, 30, 30, 200, 30])?;
+/// let options = HeatMapOptions { layer: Some("features.13".into()), ..HeatMapOptions::default() };
+/// let map = net.heat_map_with(&photo, options)?;
+/// assert_eq!(map.map.dims(), [14, 14]);
+/// # Ok::<(), Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HeatMapOptions {
+    /// The class, by name or number; none is the one that the network predicts.
+    pub class: Option<String>,
+    /// The layer, by name; none is the last convolution. Earlier layers see finer and understand less.
+    pub layer: Option<String>,
+    /// How it is found.
+    pub method: Method,
+    /// Whether its [`Faithfulness`] is measured and shown under it: 132 runs of the network more.
+    pub faithfulness: bool,
+}
+
+/// How much each place speaks for a class, and what the network says of it: the numbers behind a [`HeatMap`].
+#[derive(Clone, Debug)]
+pub struct Relevance {
+    /// `(h, w)`, nothing below 0.
+    pub values: Tensor,
+    /// The class's logit.
+    pub logit: f32,
+    /// The class's probability, 0 to 1.
+    pub probability: f32,
+}
+
+impl Relevance {
+    /// Of logits `(1, K)`.
+    ///
+    /// # Errors
+    /// [`Error::Data`] where something is no number.
+    pub(super) fn new(values: Tensor, logits: &Tensor, class: usize) -> Result<Self> {
+        let logits = numbers(logits)?;
+        let logit = logits.get(class).copied().unwrap_or(f32::NAN);
+        let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let probability = (logit - most).exp() / logits.iter().map(|logit| (logit - most).exp()).sum::<f32>();
+        if !probability.is_finite() || numbers(&values)?.iter().any(|value| !value.is_finite()) {
+            return Err(Error::Data("the heat map is not all numbers: are the weights, or the photo's values?".into()));
+        }
+        Ok(Self { values, logit, probability })
+    }
+}
+
+/// Where a network looks for a class in one photo. It shows itself over the photo when it ends a cell.
+#[derive(Clone)]
+pub struct HeatMap {
+    /// The photo's name.
+    pub name: String,
+    /// The photo, at most 512 pixels a side.
+    pub photo: Pixels,
+    /// The class.
+    pub class: String,
+    /// The class's logit for this photo.
+    pub logit: f32,
+    /// The class's probability for this photo, 0 to 1.
+    pub probability: f32,
+    /// How the map was found.
+    pub method: Method,
+    /// The layer it was found at; none for occlusion.
+    pub layer: Option<String>,
+    /// `(h, w)`, 0 to 1: how much each place speaks for the class, over the most that any does.
+    pub map: Tensor,
+    /// What the map was divided by. 0 where nothing speaks for the class; then the map is 0 as well.
+    pub peak: f32,
+    /// How faithful it is, where that was asked for.
+    pub faithfulness: Option<Faithfulness>,
+    /// The class by number.
+    pub(super) index: usize,
+    /// The photo as the network saw it, side by side.
+    pub(super) seen: Pixels,
+}
+
+/// What the colours mean.
+pub(super) const MEANING: &str = "how much a place speaks for the class, over the most that any does";
+/// The longest side that a photo is kept at.
+const KEPT: usize = 512;
+
+impl HeatMap {
+    pub(super) fn of(subject: &Subject<'_>, photo: &Photo, options: &HeatMapOptions) -> Result<Self> {
+        let class = match &options.class {
+            Some(name) => subject.class(name)?,
+            None => predicted(subject, &photo.pixels()?)?,
+        };
+        let mut maps = Self::of_classes(subject, photo, &[class], options)?;
+        maps.pop().ok_or_else(|| Error::Data("no heat map was made".to_owned()))
+    }
+
+    /// One map for each of `classes`, by number, in one run as far as the layer.
+    pub(super) fn of_classes(
+        subject: &Subject<'_>,
+        photo: &Photo,
+        classes: &[usize],
+        options: &HeatMapOptions,
+    ) -> Result<Vec<Self>> {
+        let pixels = photo.pixels()?;
+        let (side, layer) = (subject.preprocess().side, options.layer.as_deref());
+        let relevance = subject.relevance(&subject.input(&pixels)?, classes, layer, options.method)?;
+        let longest = pixels.height.max(pixels.width).max(KEPT);
+        let kept = |length: usize| (length * KEPT / longest).max(1);
+        let shown = pixels.resized(kept(pixels.height), kept(pixels.width))?;
+        let seen = pixels.resized(side, side)?;
+        let layer = match options.method {
+            Method::Occlusion { .. } => None,
+            _ => Some(layer.unwrap_or(subject.backbone.spec().last_convolution).to_owned()),
+        };
+        let map = |(class, found): (&usize, Relevance)| {
+            let peak = numbers(&found.values)?.into_iter().fold(0.0, f32::max);
+            let mut map = Self {
+                name: photo.name.clone(),
+                photo: shown.clone(),
+                class: subject.class_name(*class),
+                logit: found.logit,
+                probability: found.probability,
+                method: options.method,
+                layer: layer.clone(),
+                map: if peak > 0.0 { (found.values / f64::from(peak))? } else { found.values },
+                peak,
+                faithfulness: None,
+                index: *class,
+                seen: seen.clone(),
+            };
+            if options.faithfulness {
+                map.faithfulness = Some(Faithfulness::of(subject, &map)?);
+            }
+            Ok(map)
+        };
+        classes.iter().zip(relevance).map(map).collect()
+    }
+
+    /// The map's values, row by row, with its rows and columns.
+    pub(super) fn values(&self) -> Result<(Vec<f32>, usize, usize)> {
+        let (height, width) = self.map.dims2()?;
+        Ok((numbers(&self.map)?, height, width))
+    }
+
+    /// The photo, and the map over it.
+    ///
+    /// # Errors
+    /// [`Error::Plot`] where the map has been changed into no numbers.
+    pub fn overlay(&self) -> Result<Picture> {
+        let (values, height, width) = self.values()?;
+        let map = plot::HeatMap { values: &values, height, width };
+        let (title, note) = (self.title(), self.note());
+        let over = HeatPanel { note: &note, ..HeatPanel::over(&self.photo, map, &title) };
+        let heading = format!("{}: what speaks for {}", self.how(), self.class);
+        heat_panels(&[vec![HeatPanel::photo(&self.photo, &self.name), over]], &HeatScale::unit(MEANING), &heading)
+    }
+
+    /// The method and where it looked: `Grad-CAM at features.18`.
+    pub(super) fn how(&self) -> String {
+        match &self.layer {
+            Some(layer) => format!("{} at {layer}", self.method),
+            None => self.method.to_string(),
+        }
+    }
+
+    /// The class, then its numbers on a line of their own.
+    pub(super) fn title(&self) -> String {
+        format!("{}\nlogit {:.2}, probability {:.3}", self.class, self.logit, self.probability)
+    }
+
+    /// What stands under the map.
+    pub(super) fn note(&self) -> String {
+        match &self.faithfulness {
+            _ if self.peak <= 0.0 => "nothing here speaks for it".to_owned(),
+            Some(faithfulness) => faithfulness.note(),
+            None => String::new(),
+        }
+    }
+
+    /// Shows photo and map below a notebook cell.
+    pub fn evcxr_display(&self) {
+        match self.overlay() {
+            Ok(picture) => picture.show_beside(&self.to_string()),
+            Err(_) => display::text(&self.to_string()),
+        }
+    }
+}
+
+/// A panel of one map over its photo, for pictures of several.
+pub(super) struct Panel<'a> {
+    map: &'a HeatMap,
+    values: (Vec<f32>, usize, usize),
+    title: String,
+    mark: Mark,
+    note: String,
+}
+
+impl<'a> Panel<'a> {
+    /// As the map itself says it.
+    pub(super) fn new(map: &'a HeatMap) -> Result<Self> {
+        Self::marked(map, map.title(), Mark::Plain)
+    }
+
+    pub(super) fn marked(map: &'a HeatMap, title: String, mark: Mark) -> Result<Self> {
+        Ok(Self { values: map.values()?, title, mark, note: map.note(), map })
+    }
+
+    pub(super) fn drawn(&self) -> HeatPanel<'_> {
+        let (values, height, width) = &self.values;
+        let map = plot::HeatMap { values, height: *height, width: *width };
+        HeatPanel { mark: self.mark, note: &self.note, ..HeatPanel::over(&self.map.photo, map, &self.title) }
+    }
+}
+
+/// `Grad-CAM at features.18 for dog in dog.7.jpg: logit 3.21, probability 0.960`.
+impl fmt::Display for HeatMap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let how = self.how();
+        write!(f, "{how} for {} in {}: logit {:.2}, ", self.class, self.name, self.logit)?;
+        write!(f, "probability {:.3}", self.probability)?;
+        match self.note() {
+            note if note.is_empty() => Ok(()),
+            note => write!(f, "; {note}"),
+        }
+    }
+}
+
+impl fmt::Debug for HeatMap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The class that the network predicts.
+fn predicted(subject: &Subject<'_>, photo: &Pixels) -> Result<usize> {
+    let logits = numbers(&subject.logits_of(&subject.input(photo)?)?)?;
+    if logits.iter().any(|logit| !logit.is_finite()) {
+        return Err(Error::Data("the photo's logits are not all numbers, so no class is predicted".to_owned()));
+    }
+    let best = (0..logits.len()).max_by(|a, b| logits[*a].total_cmp(&logits[*b]));
+    best.ok_or_else(|| Error::Data("the network has no classes".to_owned()))
+}

@@ -1,0 +1,113 @@
+//! The mistakes first: what a classifier saw in the photos that it understands least.
+
+use super::heat_map::{MEANING, Panel};
+use super::{HeatMap, HeatMapOptions, Subject};
+use crate::evaluate::{TopLoss, TopLosses};
+use crate::notebook::{Picture, Progress, display, interrupted};
+use crate::plot::{HeatPanel, HeatScale, Mark, heat_panels};
+use crate::{Error, Result};
+use std::fmt;
+
+/// One photo with a high loss.
+#[derive(Clone, Debug)]
+pub struct Mistake {
+    /// The cross-entropy in nats.
+    pub loss: f64,
+    /// What spoke for the class that the photo was taken for.
+    pub predicted: HeatMap,
+    /// What spoke for the class that it is; none where it was taken for that.
+    pub actual: Option<HeatMap>,
+}
+
+/// The photos with the highest losses and why: they show themselves a row each when they end a cell.
+#[derive(Clone, Debug)]
+pub struct Mistakes {
+    /// The highest loss first.
+    pub photos: Vec<Mistake>,
+}
+
+impl Mistakes {
+    pub(super) fn of(subject: &Subject<'_>, losses: &TopLosses, n: usize) -> Result<Self> {
+        let some: Vec<&TopLoss> = losses.photos.iter().take(n).collect();
+        if some.is_empty() {
+            let want = format!("there are {} losses, and at least one must be asked for", losses.photos.len());
+            return Err(Error::Setting { setting: "the number of losses", got: n.to_string(), want });
+        }
+        let progress = Progress::new("Looking at mistakes", Some(some.len() as u64), "photos");
+        let mut photos = Vec::with_capacity(some.len());
+        for top in some {
+            if interrupted() {
+                return Err(Error::Interrupted);
+            }
+            photos.push(Mistake::of(subject, top)?);
+            progress.advance(1);
+        }
+        Ok(Self { photos })
+    }
+
+    /// A row for each photo: itself, what spoke for the class it was taken for, what for its own.
+    ///
+    /// # Errors
+    /// [`Error::Plot`] for no photos, or more than 40.
+    pub fn rows(&self) -> Result<Picture> {
+        let panels = self.photos.iter().map(Mistake::panels).collect::<Result<Vec<_>>>()?;
+        let notes: Vec<String> = self.photos.iter().map(|mistake| format!("loss {:.2}", mistake.loss)).collect();
+        let texts = self.photos.iter().zip(&panels).zip(&notes);
+        let rows: Vec<Vec<HeatPanel<'_>>> = texts.map(|((mistake, panels), note)| row(mistake, panels, note)).collect();
+        let how = self.photos.first().map(|mistake| mistake.predicted.how()).unwrap_or_default();
+        heat_panels(&rows, &HeatScale::unit(MEANING), &format!("Top losses, the highest first: {how}"))
+    }
+
+    /// Shows the rows below a notebook cell.
+    pub fn evcxr_display(&self) {
+        match self.rows() {
+            Ok(picture) => picture.show_beside(&self.to_string()),
+            Err(_) => display::text(&self.to_string()),
+        }
+    }
+}
+
+fn row<'a>(mistake: &'a Mistake, panels: &'a [Panel<'_>], note: &'a str) -> Vec<HeatPanel<'a>> {
+    let photo = HeatPanel { note, ..HeatPanel::photo(&mistake.predicted.photo, &mistake.predicted.name) };
+    std::iter::once(photo).chain(panels.iter().map(Panel::drawn)).collect()
+}
+
+impl Mistake {
+    fn of(subject: &Subject<'_>, top: &TopLoss) -> Result<Self> {
+        let unknown = || Error::Data("these losses know their photos' names only, so nothing can be looked at".into());
+        let photo = top.photo.as_ref().ok_or_else(unknown)?;
+        let mut classes = vec![subject.class(&top.predicted)?, subject.class(&top.actual)?];
+        classes.dedup();
+        let mut maps = HeatMap::of_classes(subject, photo, &classes, &HeatMapOptions::default())?.into_iter();
+        let predicted = maps.next().ok_or_else(|| Error::Data("no heat map was made".to_owned()))?;
+        Ok(Self { loss: top.loss, predicted, actual: maps.next() })
+    }
+
+    /// The maps, under what the photo was taken for and what it is.
+    fn panels(&self) -> Result<Vec<Panel<'_>>> {
+        let title = |what: &str, map: &HeatMap| {
+            format!("{what} {}\nlogit {:.2}, probability {:.3}", map.class, map.logit, map.probability)
+        };
+        let taken = if self.actual.is_some() { Mark::Wrong } else { Mark::Right };
+        let mut panels = vec![Panel::marked(&self.predicted, title("taken for", &self.predicted), taken)?];
+        if let Some(actual) = &self.actual {
+            panels.push(Panel::marked(actual, title("is", actual), Mark::Plain)?);
+        }
+        Ok(panels)
+    }
+}
+
+/// A line for each photo.
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let line = |mistake: &Mistake| {
+            let (map, loss) = (&mistake.predicted, mistake.loss);
+            let taken = format!("{}: loss {loss:.2}, taken for {} ({:.3})", map.name, map.class, map.probability);
+            match &mistake.actual {
+                Some(actual) => format!("{taken}, is {} ({:.3})", actual.class, actual.probability),
+                None => format!("{taken}, and it is"),
+            }
+        };
+        f.write_str(&self.photos.iter().map(line).collect::<Vec<_>>().join("\n"))
+    }
+}

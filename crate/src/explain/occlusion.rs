@@ -1,0 +1,106 @@
+//! Occlusion: what the logit loses as parts of the photo are covered (Zeiler and Fergus 2014,
+//! <https://arxiv.org/abs/1311.2901>). It needs no gradient.
+
+use super::Subject;
+use super::activations::numbers;
+use super::heat_map::Relevance;
+use crate::notebook::{Progress, interrupted};
+use crate::{Error, Result};
+use candle_core::{Device, Tensor};
+
+/// Photos that are run at once.
+pub(super) const AT_ONCE: usize = 16;
+
+/// Each place's loss is the mean over the squares that cover it; what gains by being covered counts 0.
+///
+/// Squares are covered with zeros of the preprocessed photo: ImageNet's mean colour, or a middle grey.
+pub(super) fn relevance(
+    subject: &Subject<'_>,
+    photo: &Tensor,
+    classes: &[usize],
+    (patch, stride): (usize, usize),
+) -> Result<Vec<Relevance>> {
+    let (_, channels, height, width) = photo.dims4()?;
+    let least = height.min(width);
+    if !(1..=least).contains(&patch) || !(1..=patch).contains(&stride) {
+        let got = format!("{patch} pixels wide, {stride} apart");
+        let want =
+            format!("squares must be 1 to {least} wide and 1 to their width apart, so that they cover every pixel");
+        return Err(Error::Setting { setting: "the occlusion", got, want });
+    }
+    let whole = subject.logits_of(photo)?.to_device(&Device::Cpu)?;
+    let before = numbers(&whole)?;
+    if before.iter().any(|logit| !logit.is_finite()) {
+        return Err(Error::Data("the photo's logits are not all numbers: are the weights?".to_owned()));
+    }
+    let corners: Vec<(usize, usize)> = (starts(height, patch, stride).into_iter())
+        .flat_map(|top| starts(width, patch, stride).into_iter().map(move |left| (top, left)))
+        .collect();
+    let photo_values = numbers(photo)?;
+    let mut sums = vec![vec![0f64; height * width]; classes.len()];
+    let mut covered = vec![0u32; height * width];
+    let progress = Progress::new("Covering the photo", Some(corners.len() as u64), "squares");
+    for corners in corners.chunks(AT_ONCE) {
+        if interrupted() {
+            return Err(Error::Interrupted);
+        }
+        let mut batch = photo_values.repeat(corners.len());
+        for (photo, corner) in batch.chunks_exact_mut(photo_values.len()).zip(corners) {
+            for plane in photo.chunks_exact_mut(height * width) {
+                square(*corner, patch, width).for_each(|row| plane[row].fill(0.0));
+            }
+        }
+        let batch = Tensor::from_vec(batch, (corners.len(), channels, height, width), &Device::Cpu)?;
+        let logits = subject.logits_of(&batch.to_device(photo.device())?)?.to_device(&Device::Cpu)?;
+        for (corner, logits) in corners.iter().zip(numbers(&logits)?.chunks_exact(before.len())) {
+            for row in square(*corner, patch, width) {
+                covered[row.clone()].iter_mut().for_each(|count| *count += 1);
+                for (sums, class) in sums.iter_mut().zip(classes) {
+                    let loss = f64::from(before[*class]) - f64::from(logits[*class]);
+                    sums[row.clone()].iter_mut().for_each(|sum| *sum += loss);
+                }
+            }
+        }
+        progress.advance(corners.len() as u64);
+    }
+    let map = |(sums, class): (Vec<f64>, &usize)| {
+        let mean = |(sum, count): (&f64, &u32)| (sum / f64::from((*count).max(1))).max(0.0) as f32;
+        let values: Vec<f32> = sums.iter().zip(&covered).map(mean).collect();
+        Relevance::new(Tensor::from_vec(values, (height, width), &Device::Cpu)?, &whole, *class)
+    };
+    sums.into_iter().zip(classes).map(map).collect()
+}
+
+/// Where squares begin along a side: every `stride`, and one at the end, so that the last pixels are covered too.
+fn starts(side: usize, patch: usize, stride: usize) -> Vec<usize> {
+    let last = side - patch;
+    let mut starts: Vec<usize> = (0..=last).step_by(stride).collect();
+    if !last.is_multiple_of(stride) {
+        starts.push(last);
+    }
+    starts
+}
+
+/// The rows of a square, as ranges of a plane.
+fn square((top, left): (usize, usize), patch: usize, width: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+    (top..top + patch).map(move |row| row * width + left..row * width + left + patch)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn squares_cover_a_side_to_its_end() {
+        let cases = [
+            ((8, 4, 2), vec![0, 2, 4]),
+            ((9, 4, 2), vec![0, 2, 4, 5]),
+            ((4, 4, 1), vec![0]),
+            ((3, 1, 1), vec![0, 1, 2]),
+        ];
+        for ((side, patch, stride), want) in cases {
+            assert_eq!(starts(side, patch, stride), want);
+        }
+        assert_eq!(square((1, 2), 2, 5).collect::<Vec<_>>(), [7..9, 12..14]);
+    }
+}

@@ -1,0 +1,112 @@
+//! The largest of each 3x3 window on the CPU: one pass forwards and one backwards.
+//!
+//! As maxima of maxima, each finds its gradient in some ten passes over the activations.
+
+use candle_core::backend::BackendStorage;
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, DType, Error, Layout, Result, Shape, Tensor, bail};
+use rayon::prelude::*;
+
+/// Whether [`largest`] can take this: on the CPU in f32.
+pub(super) fn applies(x: &Tensor) -> bool {
+    x.device().is_cpu() && x.dtype() == DType::F32
+}
+
+/// The largest of each 3x3 window, two pixels apart: `(N, C, H, W)`, H and W at least 3, to
+/// `(N, C, (H - 1) / 2, (W - 1) / 2)`; differentiable, once. A window that holds what is no number gives that.
+pub(super) fn largest(x: &Tensor) -> Result<Tensor> {
+    x.contiguous()?.apply_op1(Forward)
+}
+
+struct Forward;
+/// The gradient of the input: arguments input and gradient of the output.
+struct Backward;
+
+impl CustomOp1 for Forward {
+    fn name(&self) -> &'static str {
+        "max-pool"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let windows = Windows::of(layout)?;
+        let x = values(x, layout)?;
+        let mut out = vec![0f32; windows.planes * windows.rows * windows.columns];
+        out.par_chunks_mut(windows.rows * windows.columns).zip(x.par_chunks(windows.plane())).for_each(|(out, x)| {
+            windows.each_largest(x, |window, pixel| out[window] = x[pixel]);
+        });
+        let (photos, channels, _, _) = layout.shape().dims4()?;
+        Ok((CpuStorage::F32(out), (photos, channels, windows.rows, windows.columns).into()))
+    }
+
+    fn bwd(&self, x: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+        Ok(Some(x.contiguous()?.apply_op2_no_bwd(&gradient.contiguous()?, &Backward)?))
+    }
+}
+
+impl CustomOp2 for Backward {
+    fn name(&self) -> &'static str {
+        "max-pool-backward"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, g: &CpuStorage, gl: &Layout) -> Result<(CpuStorage, Shape)> {
+        let windows = Windows::of(xl)?;
+        let (x, g) = (values(x, xl)?, values(g, gl)?);
+        let mut to_x = vec![0f32; x.len()];
+        let gradients = g.par_chunks(windows.rows * windows.columns);
+        to_x.par_chunks_mut(windows.plane())
+            .zip(x.par_chunks(windows.plane()).zip(gradients))
+            .for_each(|(to_x, (x, g))| windows.each_largest(x, |window, pixel| to_x[pixel] += g[window]));
+        Ok((CpuStorage::F32(to_x), xl.shape().clone()))
+    }
+}
+
+/// How many windows there are.
+struct Windows {
+    planes: usize,
+    height: usize,
+    width: usize,
+    rows: usize,
+    columns: usize,
+}
+
+impl Windows {
+    fn of(layout: &Layout) -> Result<Self> {
+        let (photos, channels, height, width) = layout.shape().dims4()?;
+        if height < 3 || width < 3 {
+            bail!("a window of 3x3 does not fit into {height}x{width} pixels");
+        }
+        Ok(Self { planes: photos * channels, height, width, rows: (height - 1) / 2, columns: (width - 1) / 2 })
+    }
+
+    fn plane(&self) -> usize {
+        self.height * self.width
+    }
+
+    /// Calls `found(window, pixel)` with the largest pixel of each window, the first of equals.
+    fn each_largest(&self, x: &[f32], mut found: impl FnMut(usize, usize)) {
+        for row in 0..self.rows {
+            for column in 0..self.columns {
+                let corner = 2 * (row * self.width + column);
+                let mut largest = corner;
+                for y in 0..3 {
+                    for pixel in corner + y * self.width..corner + y * self.width + 3 {
+                        if x[pixel] > x[largest] || x[pixel].is_nan() {
+                            largest = pixel;
+                        }
+                    }
+                }
+                found(row * self.columns + column, largest);
+            }
+        }
+    }
+}
+
+/// The values of a contiguous tensor.
+fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+    let CpuStorage::F32(values) = storage else {
+        return Err(Error::UnsupportedDTypeForOp(storage.dtype(), "max-pool").bt());
+    };
+    match layout.contiguous_offsets() {
+        Some((from, to)) => Ok(&values[from..to]),
+        None => bail!("a max pool wants contiguous tensors"),
+    }
+}
