@@ -49,14 +49,17 @@ impl<'a> Subject<'a> {
         Self { engine: Some(engine), ..self }
     }
 
+    /// The same head behind another form of the same backbone.
+    pub(crate) fn through<'b>(&self, backbone: &'b dyn Backbone) -> Subject<'b>
+    where
+        'a: 'b,
+    {
+        Subject { backbone, ..self.clone() }
+    }
+
     /// How it wants its photos.
     pub(crate) fn preprocess(&self) -> &Preprocess {
         &self.backbone.spec().preprocess
-    }
-
-    /// Where its weights are, as far as its own head tells.
-    pub(crate) fn device(&self) -> Device {
-        self.backbone.classifier().map_or(Device::Cpu, |(weight, _)| weight.device().clone())
     }
 
     /// The head's weight `(K, F)` and bias `(K,)`.
@@ -91,13 +94,14 @@ impl<'a> Subject<'a> {
         self.logits(&features.to_device(weight.device())?.to_dtype(weight.dtype())?)
     }
 
+    /// Where its photos have to be, as far as its head tells.
+    pub(crate) fn device(&self) -> Device {
+        self.head.as_ref().map_or(Device::Cpu, |(weight, _)| weight.device().clone())
+    }
+
     /// A photo as the network wants it, `(1, 3, side, side)`.
     pub(crate) fn input(&self, photo: &Pixels) -> Result<Tensor> {
-        let tensor = photo.to_tensor(self.preprocess())?;
-        Ok(match &self.head {
-            Some((weight, _)) => tensor.to_device(weight.device())?,
-            None => tensor,
-        })
+        Ok(photo.to_tensor(self.preprocess())?.to_device(&self.device())?)
     }
 
     /// [`Error::Layer`], with the nearest name, unless there is such a layer.

@@ -47,8 +47,10 @@ pub(super) struct Climber {
     channel: usize,
     random: ChaCha8Rng,
     canvas: Canvas,
-    /// The latest picture `(3, side, side)` of numbers alone.
+    /// The canvas's picture `(3, side, side)`.
     picture: Tensor,
+    /// The latest picture that the network had an answer to.
+    good: Tensor,
     objective: Vec<f32>,
     ended: Option<Ended>,
 }
@@ -60,37 +62,37 @@ impl Climber {
         random.set_stream(channel as u64);
         let canvas = paint.noise(options.side, &mut random)?;
         let picture = paint.picture(&canvas)?;
-        Ok(Self { name, channel, random, canvas, picture, objective: Vec::new(), ended: None })
+        Ok(Self { name, channel, random, canvas, good: picture.clone(), picture, objective: Vec::new(), ended: None })
     }
 
     /// A step up, unless it has ended.
     ///
-    /// Where the value, a gradient or the next picture is no number, it ends, and keeps the picture it had.
+    /// Where the value, a gradient or the picture is no number, it ends, and goes back to the latest picture that was good.
     pub fn step(&mut self, mountain: &Mountain<'_>) -> Result<()> {
         if self.ended.is_some() {
             return Ok(());
         }
-        let (options, side) = (&mountain.options, mountain.options.side);
+        let options = &mountain.options;
         let view = View::at_random(options, &mut self.random);
         let picture = self.picture.flatten_all()?.to_vec1::<f32>()?;
-        let seen = mountain.photo(view.of(&picture))?;
-        let Slope { value, gradient } = mountain.goal.slope(&seen, self.channel)?;
+        let Slope { value, gradient } = mountain.goal.slope(&mountain.photo(view.of(&picture))?, self.channel)?;
         let mut gradient = normalised(view.back(&mountain.to_picture(&gradient)?));
-        let penalty = penalty::gradient(&picture, (side, side), options.total_variation, options.decay);
-        gradient.iter_mut().zip(penalty).for_each(|(gradient, penalty)| *gradient -= penalty);
         if !value.is_finite() || gradient.iter().any(|slope| !slope.is_finite()) {
             self.ended = Some(Ended::NotANumber { step: self.objective.len() + 1 });
+            self.picture = self.good.clone();
             return Ok(());
         }
         self.objective.push(value);
+        self.good = self.picture.clone();
+        let penalty = penalty::gradient(&picture, (options.side, options.side), options.total_variation, options.decay);
+        gradient.iter_mut().zip(penalty).for_each(|(gradient, penalty)| *gradient -= penalty);
         let gradient = Tensor::from_vec(gradient, self.picture.shape(), &Device::Cpu)?;
         mountain.paint.climb(&mut self.canvas, &self.picture, &gradient, options.learning_rate)?;
-        let next = mountain.paint.picture(&self.canvas)?;
-        if !next.sum_all()?.to_scalar::<f32>()?.is_finite() {
+        self.picture = mountain.paint.picture(&self.canvas)?;
+        if !self.picture.sum_all()?.to_scalar::<f32>()?.is_finite() {
             self.ended = Some(Ended::NotANumber { step: self.objective.len() });
-            return Ok(());
+            self.picture = self.good.clone();
         }
-        self.picture = next;
         Ok(())
     }
 

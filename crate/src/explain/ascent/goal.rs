@@ -3,7 +3,7 @@
 use super::Objective;
 use crate::explain::Subject;
 use crate::{Error, Result};
-use candle_core::{D, Tensor, Var};
+use candle_core::{Tensor, Var};
 use std::collections::HashSet;
 
 /// Where in the network what climbs is found.
@@ -39,19 +39,15 @@ impl<'a> Goal<'a> {
     pub fn new(subject: &'a Subject<'a>, place: Place, objective: Objective, photos: &Tensor) -> Result<Self> {
         let mut goal = Self { subject, place, objective, count: 0, activations: HashSet::new() };
         if let Place::Layer(layer) = &goal.place {
-            let names = subject.backbone.layer_names();
-            if !names.contains(layer) {
-                return Err(crate::models::no_such_layer(subject.backbone.spec().name, layer, &names));
-            }
+            subject.check_layers(&[layer])?;
         }
         let mut before: Option<Tensor> = None;
         let mut activations = HashSet::new();
         let found = goal.run(photos, |name, x| {
-            if let Some(before) = before.replace(x.clone()) {
-                if is_relu_of(&x, &before)? {
-                    activations.insert(name.to_owned());
-                }
+            if before.as_ref().is_some_and(|before| is_relu_of(&x, before).unwrap_or(false)) {
+                activations.insert(name.to_owned());
             }
+            before = Some(x.clone());
             Ok(x)
         })?;
         goal.activations = activations;
@@ -114,16 +110,11 @@ impl<'a> Goal<'a> {
     }
 }
 
-/// Whether `x` is what is above 0 in `before`, or that clamped to 0..=6.
+/// Whether `x` is what is above 0 in `before`, or that clamped to 0..=6. Where nothing is below 0 one cannot tell, and need not.
 fn is_relu_of(x: &Tensor, before: &Tensor) -> Result<bool> {
-    if x.dims() != before.dims() {
+    if x.dims() != before.dims() || before.min_all()?.to_scalar::<f32>()? >= 0.0 {
         return Ok(false);
     }
-    let clamped = [before.relu()?, before.clamp(0f32, 6f32)?];
-    for clamped in clamped {
-        if (x - clamped)?.abs()?.flatten_all()?.max(D::Minus1)?.to_scalar::<f32>()? == 0.0 {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    let same = |y: Tensor| Ok::<_, Error>((x - y)?.abs()?.max_all()?.to_scalar::<f32>()? == 0.0);
+    Ok(same(before.relu()?)? || same(before.clamp(0f32, 6f32)?)?)
 }

@@ -38,6 +38,10 @@ pub(super) fn filters(
     wanted: impl FnOnce(usize) -> Vec<usize>,
     options: FilterOptions,
 ) -> Result<Filters> {
+    let compact = subject.backbone.compact()?;
+    // Bare convolutions are no more once their batch norms are folded in.
+    let compact = compact.filter(|compact| compact.layer_names().iter().any(|name| name == layer));
+    let subject = &compact.as_deref().map_or_else(|| subject.clone(), |compact| subject.through(compact));
     let mountain = mountain(subject, Place::Layer(layer.to_owned()), options)?;
     let count = mountain.goal.count;
     let channels = wanted(count);
@@ -61,6 +65,8 @@ pub(super) fn classes(subject: &Subject<'_>, names: &[&str], options: FilterOpti
         .iter()
         .map(|name| subject.class(name).map(|class| (subject.class_name(class), class)))
         .collect::<Result<_>>()?;
+    let compact = subject.backbone.compact()?;
+    let subject = &compact.as_deref().map_or_else(|| subject.clone(), |compact| subject.through(compact));
     let mountain = mountain(subject, Place::Logits, options)?;
     climb(&mountain, wanted, "What classes look like to the network")
 }
@@ -68,8 +74,8 @@ pub(super) fn classes(subject: &Subject<'_>, names: &[&str], options: FilterOpti
 /// Checks what can be checked before it begins.
 fn mountain<'a>(subject: &'a Subject<'a>, place: Place, options: FilterOptions) -> Result<Mountain<'a>> {
     options.check()?;
-    let (preprocess, device) = (subject.preprocess().clone(), subject.device());
-    let grey = Tensor::full(0f32, (1, 3, options.side, options.side), &device)?.to_dtype(DType::F32)?;
+    let (preprocess, device) = (*subject.preprocess(), subject.device());
+    let grey = Tensor::zeros((1, 3, options.side, options.side), DType::F32, &device)?;
     let goal = Goal::new(subject, place, options.objective, &grey)?;
     Ok(Mountain { goal, paint: Paint::new(&options)?, preprocess, device, options })
 }
