@@ -1,5 +1,6 @@
 //! What one can ask of a network that is looked into.
 
+use super::ascent::{self, FilterOptions, Filters};
 use super::{Activations, Faithfulness, HeatMap, HeatMapOptions, HeatMaps, Mistakes, SilentChannels, Subject};
 use crate::Result;
 use crate::data::{Dataset, IntoPhoto};
@@ -102,6 +103,58 @@ pub trait Explain {
     /// [`Error::Interrupted`](crate::Error::Interrupted); and as for [`heat_map_with`](Self::heat_map_with).
     fn explain_losses(&self, losses: &TopLosses, n: usize) -> Result<Mistakes> {
         Mistakes::of(&self.subject(), losses, n)
+    }
+
+    /// What these channels of a layer look for: pictures that excite them, made from noise by gradient ascent.
+    ///
+    /// The pictures appear as they climb. An interrupt keeps what they have become, and says so; so does a climb on
+    /// which something stops being a number.
+    ///
+    /// ```
+    /// use candlewick::explain::FilterOptions;
+    /// use candlewick::prelude::*;
+    ///
+    /// let network = MobileNetV2::random(42)?; // `MobileNetV2::pretrained()?` for the trained weights
+    /// let quick = FilterOptions { steps: 2, side: 32, ..FilterOptions::default() };
+    /// let filters = network.filters("features.2", &[0, 5], quick)?;
+    /// assert_eq!(filters.filters[1].name, "features.2 #5");
+    /// assert_eq!(filters.filters[1].objective.len(), 2);
+    /// filters.grid()?; // what is shown where `filters` ends a cell
+    /// # Ok::<(), candlewick::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Layer`](crate::Error::Layer) with the nearest name; [`Error::Setting`](crate::Error::Setting) for a
+    /// channel that the layer does not have, no channel at all, and options out of range;
+    /// [`Error::Shape`](crate::Error::Shape) for a side the network does not take;
+    /// [`Error::Interrupted`](crate::Error::Interrupted) before the first step.
+    fn filters(&self, layer: &str, channels: &[usize], options: FilterOptions) -> Result<Filters> {
+        ascent::filters(&self.subject(), layer, |_| channels.to_vec(), options)
+    }
+
+    /// As [`filters`](Self::filters), of `count` channels, evenly spread from the layer's first on.
+    ///
+    /// # Errors
+    /// As for [`filters`](Self::filters).
+    fn some_filters(&self, layer: &str, count: usize, options: FilterOptions) -> Result<Filters> {
+        ascent::filters(&self.subject(), layer, |of| ascent::spread(count, of), options)
+    }
+
+    /// What a class looks like to the network: a picture that makes its logit large.
+    ///
+    /// # Errors
+    /// As for [`filters`](Self::filters); [`Error::Setting`](crate::Error::Setting), with the nearest name, for a class
+    /// that there is not; [`Error::Weights`](crate::Error::Weights) where the network has no head.
+    fn class_picture(&self, class: &str, options: FilterOptions) -> Result<Filters> {
+        self.class_pictures(&[class], options)
+    }
+
+    /// As [`class_picture`](Self::class_picture), of several classes.
+    ///
+    /// # Errors
+    /// As for [`class_picture`](Self::class_picture).
+    fn class_pictures(&self, classes: &[&str], options: FilterOptions) -> Result<Filters> {
+        ascent::classes(&self.subject(), classes, options)
     }
 }
 

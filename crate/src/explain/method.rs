@@ -16,10 +16,10 @@ pub enum Method {
     #[default]
     GradCam,
     /// Grad-CAM++ (Chattopadhay et al. 2018): places with a positive gradient count, the less the more active a channel
-    /// is; finds several things of one kind more evenly.
+    /// is. Meant for photos with several things of one class, and for layers behind a ReLU.
     GradCamPlusPlus,
-    /// Occlusion (Zeiler and Fergus 2014): what the logit loses as squares of the photo are covered. Without gradients,
-    /// so it is slower, and its own witness.
+    /// Occlusion (Zeiler and Fergus 2014): what the logit loses as squares of the photo are covered. It needs no gradient
+    /// and looks at no layer, and runs the network once a square.
     Occlusion {
         /// Side of the squares, in pixels of the network's input.
         patch: usize,

@@ -4,6 +4,7 @@
 //! the same in tensors.
 
 mod activations;
+mod ascent;
 mod cam;
 mod faithfulness;
 mod heat_map;
@@ -18,6 +19,7 @@ mod subject;
 mod tests;
 
 pub use activations::Activations;
+pub use ascent::{Ended, Filter, FilterOptions, Filters, Objective, Parametrisation};
 pub use faithfulness::Faithfulness;
 pub use heat_map::HeatMap;
 pub use heat_maps::HeatMaps;

@@ -5,7 +5,7 @@ use crate::freeze::Engine;
 use crate::images::{Pixels, Preprocess};
 use crate::models::{Backbone, imagenet, no_such_layer};
 use crate::{Error, Result};
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use std::collections::{HashMap, HashSet};
 
 /// A network to look into: a backbone through which gradients flow, and the head behind it.
@@ -40,6 +40,14 @@ impl<'a> Subject<'a> {
     /// The same, with what computes its features fast.
     pub(crate) fn with_engine(self, engine: &'a Engine) -> Self {
         Self { engine: Some(engine), ..self }
+    }
+
+    /// The same head behind another form of the same backbone.
+    pub(crate) fn through<'b>(&self, backbone: &'b dyn Backbone) -> Subject<'b>
+    where
+        'a: 'b,
+    {
+        Subject { backbone, ..self.clone() }
     }
 
     /// How it wants its photos.
@@ -79,13 +87,14 @@ impl<'a> Subject<'a> {
         self.logits(&features.to_device(weight.device())?.to_dtype(weight.dtype())?)
     }
 
+    /// Where its photos have to be, as far as its head tells.
+    pub(crate) fn device(&self) -> Device {
+        self.head.as_ref().map_or(Device::Cpu, |(weight, _)| weight.device().clone())
+    }
+
     /// A photo as the network wants it, `(1, 3, side, side)`.
     pub(crate) fn input(&self, photo: &Pixels) -> Result<Tensor> {
-        let tensor = photo.to_tensor(self.preprocess())?;
-        Ok(match &self.head {
-            Some((weight, _)) => tensor.to_device(weight.device())?,
-            None => tensor,
-        })
+        Ok(photo.to_tensor(self.preprocess())?.to_device(&self.device())?)
     }
 
     /// [`Error::Layer`], with the nearest name, unless there is such a layer.
