@@ -18,6 +18,9 @@ mod reference;
 
 /// How far a map may be off anywhere, where its largest value is 1.
 const ALLOWED: f64 = 1e-3;
+/// The same behind many ReLU6s with weights by formula, where many units stand near a kink: PyTorch's own map in single
+/// precision is 3.3e-2 from its double one there, and a photo 1e-7 brighter moves that by 1.8e-3.
+const NEAR_KINKS: f64 = 5e-2;
 
 /// Every method that needs a layer, for both classes, and the silent channels.
 fn compare(what: &str, net: &impl Explain, golden: &Value, (side, scale): (usize, f32)) {
@@ -27,6 +30,7 @@ fn compare(what: &str, net: &impl Explain, golden: &Value, (side, scale): (usize
     for (class, maps) in maps {
         let number: usize = class.parse().unwrap();
         let earlier = maps["earlier"].as_str().unwrap();
+        let far = if what.starts_with("formula") { NEAR_KINKS } else { ALLOWED };
         let cases = [
             ("cam", None, Method::Cam),
             ("grad_cam", None, Method::GradCam),
@@ -37,20 +41,21 @@ fn compare(what: &str, net: &impl Explain, golden: &Value, (side, scale): (usize
             let found = subject.relevance(&x, &[number], layer, method).unwrap();
             let logit = golden["logits"][class]["value"].as_f64().unwrap();
             assert!((f64::from(found[0].logit) - logit).abs() < 1e-3 * (1. + logit.abs()), "{what}, {class}");
-            near(&format!("{what}, {key} of {class}"), &found[0], &maps[key]);
+            let allowed = if layer.is_some() { far } else { ALLOWED };
+            near(&format!("{what}, {key} of {class}"), &found[0], &maps[key], allowed);
         }
     }
     silent(what, net, &x, &golden["silent"]);
 }
 
-fn near(what: &str, found: &Relevance, golden: &Value) {
+fn near(what: &str, found: &Relevance, golden: &Value, allowed: f64) {
     let (peak, want) = (golden["peak"].as_f64().unwrap(), numbers(&golden["map"]));
     let values = flat(&found.values);
     assert_eq!(values.len(), want.len(), "{what}");
     let largest = values.iter().copied().fold(0., f64::max);
-    assert!((largest - peak).abs() < ALLOWED * peak, "{what}: at most {largest} and not {peak}");
+    assert!((largest - peak).abs() < allowed * peak, "{what}: at most {largest} and not {peak}");
     let off = values.iter().zip(&want).map(|(value, want)| (value / peak - want).abs()).fold(0., f64::max);
-    assert!(off < ALLOWED, "{what}: off by {off:.1e}");
+    assert!(off < allowed, "{what}: off by {off:.1e}");
 }
 
 /// Rounding may put a number or two on the other side of 0.

@@ -75,7 +75,12 @@ impl<'a> Goal<'a> {
         })
     }
 
-    fn slope_of(&self, photo: &Tensor, channel: usize, tap: impl FnMut(&str, Tensor) -> Result<Tensor>) -> Result<Slope> {
+    fn slope_of(
+        &self,
+        photo: &Tensor,
+        channel: usize,
+        tap: impl FnMut(&str, Tensor) -> Result<Tensor>,
+    ) -> Result<Slope> {
         let photo = Var::from_tensor(photo)?;
         let found = self.run(&photo, tap)?.narrow(1, channel, 1)?;
         let value = match (self.objective, found.dims()) {
@@ -105,7 +110,9 @@ impl<'a> Goal<'a> {
         match (found, features) {
             (Some(found), _) => Ok(found),
             (None, Some(features)) => self.subject.logits(&features),
-            (None, None) => Err(Error::Data(format!("{} ended before its last layer", self.subject.backbone.spec().name))),
+            (None, None) => {
+                Err(Error::Data(format!("{} ended before its last layer", self.subject.backbone.spec().name)))
+            }
         }
     }
 }

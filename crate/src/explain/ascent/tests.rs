@@ -257,7 +257,10 @@ fn the_middle_is_a_place_of_its_own() {
     let photo = Tensor::zeros((1, 3, 16, 16), DType::F32, &Device::Cpu).unwrap();
     let gradient = mountain.goal.slope(&photo, 1).unwrap().gradient;
     assert_eq!(gradient.abs().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap(), 1.0);
-    assert_eq!(gradient.get(0).unwrap().get(1).unwrap().get(8).unwrap().get(8).unwrap().to_scalar::<f32>().unwrap(), 1.0);
+    assert_eq!(
+        gradient.get(0).unwrap().get(1).unwrap().get(8).unwrap().get(8).unwrap().to_scalar::<f32>().unwrap(),
+        1.0
+    );
     assert!(gradient.dim(D::Minus1).unwrap() == 16);
 }
 
@@ -265,22 +268,40 @@ fn the_middle_is_a_place_of_its_own() {
 #[ignore]
 fn scratch() {
     let arg = |name: &str| std::env::var(format!("A_{name}")).ok();
-    fn num<T: std::str::FromStr>(v: Option<String>, or: T) -> T { v.and_then(|v| v.parse().ok()).unwrap_or(or) }
+    fn num<T: std::str::FromStr>(v: Option<String>, or: T) -> T {
+        v.and_then(|v| v.parse().ok()).unwrap_or(or)
+    }
     let base = if arg("pixels").is_some() { FilterOptions::pixels() } else { FilterOptions::default() };
     let o = FilterOptions {
-        steps: num(arg("steps"), base.steps), learning_rate: num(arg("lr"), base.learning_rate), side: num(arg("side"), base.side),
-        jitter: num(arg("jitter"), base.jitter), rotation: num(arg("rotation"), base.rotation), zoom: num(arg("zoom"), base.zoom),
-        total_variation: num(arg("tv"), base.total_variation), decay: num(arg("decay"), base.decay), seed: num(arg("seed"), base.seed),
-        objective: if arg("centre").is_some() { Objective::Centre } else { base.objective }, ..base };
+        steps: num(arg("steps"), base.steps),
+        learning_rate: num(arg("lr"), base.learning_rate),
+        side: num(arg("side"), base.side),
+        jitter: num(arg("jitter"), base.jitter),
+        rotation: num(arg("rotation"), base.rotation),
+        zoom: num(arg("zoom"), base.zoom),
+        total_variation: num(arg("tv"), base.total_variation),
+        decay: num(arg("decay"), base.decay),
+        seed: num(arg("seed"), base.seed),
+        objective: if arg("centre").is_some() { Objective::Centre } else { base.objective },
+        ..base
+    };
     let weights = arg("weights").unwrap_or_default();
     let net: Box<dyn Backbone> = match arg("model").as_deref() {
-        Some("inception") => Box::new(if weights.is_empty() { crate::models::InceptionV3::random(1) } else { crate::models::InceptionV3::load(&weights) }.unwrap()),
+        Some("inception") => Box::new(
+            if weights.is_empty() {
+                crate::models::InceptionV3::random(1)
+            } else {
+                crate::models::InceptionV3::load(&weights)
+            }
+            .unwrap(),
+        ),
         _ => Box::new(if weights.is_empty() { MobileNetV2::random(1) } else { MobileNetV2::load(&weights) }.unwrap()),
     };
     let subject = Subject::of_backbone(&*net);
     let cpu = || {
         let s = std::fs::read_to_string("/proc/self/stat").unwrap();
-        let f: Vec<f64> = s.rsplit(')').next().unwrap().split_whitespace().skip(1).take(14).map(|v| v.parse().unwrap()).collect();
+        let f: Vec<f64> =
+            s.rsplit(')').next().unwrap().split_whitespace().skip(1).take(14).map(|v| v.parse().unwrap()).collect();
         (f[10] + f[11]) / 100.
     };
     let count = num(arg("count"), 8usize);
@@ -303,19 +324,40 @@ fn scratch() {
         for x in &f.filters {
             let o = &x.objective;
             let at = |i: usize| o.get(i).copied().unwrap_or(f32::NAN);
-            println!("   {} {:?} {:.3} {:.3} {:.3} -> {:.3}", x.name, x.ended, at(0), at(o.len() / 4), at(o.len() / 2), at(o.len() - 1));
+            println!(
+                "   {} {:?} {:.3} {:.3} {:.3} -> {:.3}",
+                x.name,
+                x.ended,
+                at(0),
+                at(o.len() / 4),
+                at(o.len() / 2),
+                at(o.len() - 1)
+            );
         }
         rows.push(f.pictures().map(|(_, p)| p.clone()).collect());
     }
     let cols = num(arg("cols"), 8usize);
-    let tiles: Vec<Option<&Pixels>> = rows.iter().flat_map(|r| { let mut v: Vec<_> = r.iter().map(Some).collect(); while v.len() % cols != 0 { v.push(None) } v }).collect();
+    let tiles: Vec<Option<&Pixels>> = rows
+        .iter()
+        .flat_map(|r| {
+            let mut v: Vec<_> = r.iter().map(Some).collect();
+            while v.len() % cols != 0 {
+                v.push(None)
+            }
+            v
+        })
+        .collect();
     let s = o.side + 4;
     let (h, w) = (tiles.len().div_ceil(cols) * s, cols * s);
     let mut rgb = vec![255u8; h * w * 3];
     for (i, t) in tiles.iter().enumerate() {
         let Some(t) = t else { continue };
-        for y in 0..o.side { let to = ((i / cols * s + y) * w + i % cols * s) * 3; rgb[to..to + o.side * 3].copy_from_slice(&t.rgb[y * o.side * 3..(y + 1) * o.side * 3]); }
+        for y in 0..o.side {
+            let to = ((i / cols * s + y) * w + i % cols * s) * 3;
+            rgb[to..to + o.side * 3].copy_from_slice(&t.rgb[y * o.side * 3..(y + 1) * o.side * 3]);
+        }
     }
-    std::fs::write(arg("out").unwrap_or("/tmp/climb.png".into()), Pixels::new(h, w, rgb).unwrap().to_png().unwrap()).unwrap();
+    std::fs::write(arg("out").unwrap_or("/tmp/climb.png".into()), Pixels::new(h, w, rgb).unwrap().to_png().unwrap())
+        .unwrap();
 }
 use crate::images::Pixels;
