@@ -3,9 +3,10 @@
 use super::Subject;
 use super::activations::silence;
 use crate::data::Photo;
-use crate::notebook::{Picture, Progress, interrupted};
+use crate::notebook::{Picture, Progress, display, interrupted};
 use crate::plot;
 use crate::{Error, Result};
+use candle_core::Tensor;
 use std::fmt;
 
 /// One layer behind a ReLU, over some photos.
@@ -38,32 +39,25 @@ pub struct SilentChannels {
 
 impl SilentChannels {
     pub(super) fn of(subject: &Subject<'_>, photos: &[Photo]) -> Result<Self> {
-        let names = subject.backbone.rectified();
         let model = subject.backbone.spec().name;
-        if names.is_empty() || photos.is_empty() {
-            let what = if photos.is_empty() { "no photos to look at" } else { "no ReLU that is known by name" };
-            return Err(Error::Data(format!("the silent channels of {model} cannot be counted: {what}")));
+        if photos.is_empty() {
+            return Err(Error::Data(format!("there are no photos by which to count the silent channels of {model}")));
         }
-        let wanted: Vec<&str> = names.iter().map(String::as_str).collect();
         let progress = Progress::new("Counting silent channels", Some(photos.len() as u64), "photos");
-        let mut counts: Vec<Count> = names.iter().map(|_| Count::default()).collect();
-        for photo in photos {
+        let mut inputs = photos.iter().map(|photo| {
             if interrupted() {
                 return Err(Error::Interrupted);
             }
-            let activations = subject.activations(&subject.input(&photo.pixels()?)?, &wanted)?;
-            for (count, layer) in counts.iter_mut().zip(activations) {
-                let (_, silent, zeros) = silence(&layer.squeeze(0)?)?;
-                count.add(&silent, zeros);
-            }
+            let input = subject.input(&photo.pixels()?);
             progress.advance(1);
-        }
-        let layers = names.into_iter().zip(counts).map(|(layer, count)| count.over(layer, photos.len())).collect();
+            input
+        });
+        let layers = counted(subject, photos.len(), &mut inputs)?;
         Ok(Self { model: model.to_owned(), photos: photos.len(), layers })
     }
 
-    /// Of all pairs of layers, the share, 0 to 1, whose deeper one has the larger share of silent channels; equal ones count
-    /// half. Without any order it would be a half.
+    /// Of all pairs of layers, the share, 0 to 1, whose deeper one has the larger share of silent channels; equal ones
+    /// count half. Without any order it would be a half.
     pub fn deeper_is_sparser(&self) -> f64 {
         let shares: Vec<f64> = self.layers.iter().map(|layer| layer.silent).collect();
         let (mut ordered, mut pairs) = (0.0, 0.0);
@@ -109,7 +103,7 @@ impl SilentChannels {
                 picture.evcxr_display();
                 println!("{self}");
             }
-            Err(_) => crate::notebook::display::text(&self.to_string()),
+            Err(_) => display::text(&self.to_string()),
         }
     }
 }
@@ -123,7 +117,7 @@ impl fmt::Display for SilentChannels {
         let share = |layer: &SilentLayer| format!("{:.1} % in {}", 100.0 * layer.silent, layer.layer);
         writeln!(
             f,
-            "{}, {}, {} ReLUs: {} silent channels, {} at the end.",
+            "Silent channels of {}, {}, {} ReLUs: {} at the beginning, {} at the end.",
             self.model,
             photos(self.photos),
             self.layers.len(),
@@ -138,6 +132,28 @@ impl fmt::Display for SilentChannels {
             _ => write!(f, "{pairs}; shuffled layers could well give that. So these photos show no order by depth."),
         }
     }
+}
+
+/// The layers behind a ReLU, counted over `photos` inputs `(1, 3, side, side)`.
+pub(super) fn counted(
+    subject: &Subject<'_>,
+    photos: usize,
+    inputs: &mut dyn Iterator<Item = Result<Tensor>>,
+) -> Result<Vec<SilentLayer>> {
+    let names = subject.backbone.rectified();
+    if names.is_empty() {
+        let why = format!("{} does not say which of its layers end in a ReLU", subject.backbone.spec().name);
+        return Err(Error::Data(why));
+    }
+    let wanted: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut counts: Vec<Count> = names.iter().map(|_| Count::default()).collect();
+    for input in inputs {
+        for (count, layer) in counts.iter_mut().zip(subject.activations(&input?, &wanted)?) {
+            let (_, silent, zeros) = silence(&layer.squeeze(0)?)?;
+            count.add(&silent, zeros);
+        }
+    }
+    Ok(names.iter().zip(counts).map(|(layer, count)| count.over(layer.clone(), photos)).collect())
 }
 
 /// What has been counted of one layer.

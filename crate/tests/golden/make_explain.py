@@ -19,7 +19,9 @@ occlusion (MobileNetV2) by class: the logit less that with a square of zeros ove
 
 A gradient is its "norm"; "some", its values at the flat indices floor(len * j / 40), j = 0..39; and "along", its products
 with the directions signed("along.0"), signed("along.1") and signed("along.2"), which leave no value out. All are held to
-differences of the values themselves before they are written.
+differences of the values themselves before they are written. "single" is how far PyTorch's own gradient in single precision
+is from it, over the norm: where units are near the kink of their ReLU, rounding puts some on its other side, and with them
+their whole share of the gradient.
 
 With A_k the activations of channel k, g_k the gradient of the class's logit with respect to them (of the logit, not of the
 probability), and w the head's weights of the class:
@@ -33,6 +35,7 @@ each then max(., 0) over its maximum. No epsilon: alpha is needed only where g >
 A >= 0 after a ReLU.
 """
 import argparse
+import copy
 import hashlib
 import json
 import math
@@ -102,11 +105,11 @@ def number(value):
     return float(f"{value.detach().item():.6g}")
 
 
-def gradient_of(value, x):
-    (g,) = torch.autograd.grad(value, x, retain_graph=True)
+def gradient_of(value, x, value_32, x_32):
+    (g,), (g_32,) = torch.autograd.grad(value, x, retain_graph=True), torch.autograd.grad(value_32, x_32, retain_graph=True)
     flat = g.flatten()
     along = [torch.from_numpy(signed(f"along.{j}", len(flat))).double() @ flat for j in range(3)]
-    return {"norm": number(flat.norm()), "some": [number(flat[len(flat) * j // 40]) for j in range(40)],
+    return {"norm": number(flat.norm()), "single": number((g_32.double() - g).norm() / g.norm()), "some": [number(flat[len(flat) * j // 40]) for j in range(40)],
             "along": [number(v) for v in along]}
 
 
@@ -171,15 +174,15 @@ def run(net, x, names):
 
 
 def check(net, x, out):
-    """The gradients against differences of values 2e-8 times each direction apart."""
+    """The gradients against differences of values 2e-9 times each direction apart."""
     for j in range(3):
-        step = 1e-8 * torch.from_numpy(signed(f"along.{j}", x.numel())).reshape(x.shape)
+        step = 1e-9 * torch.from_numpy(signed(f"along.{j}", x.numel())).reshape(x.shape)
         with torch.no_grad():
             (low, below), (high, above) = (run(net, at, out["layers"]) for at in (x - step, x + step))
         pairs = [(out["logits"][str(c)], high[c] - low[c]) for c in out["classes"]]
         pairs += [(found, (above[name] - below[name])[0, found["channel"]].mean()) for name, found in out["layers"].items()]
         for found, difference in pairs:
-            off = abs(difference.item() / 2e-8 - found["gradient"]["along"][j]) / found["gradient"]["norm"]
+            off = abs(difference.item() / 2e-9 - found["gradient"]["along"][j]) / found["gradient"]["norm"]
             assert off < 1e-3, off
 
 
@@ -187,17 +190,20 @@ def look(net, head, about):
     x = photo(about["side"], about["scale"]).requires_grad_()
     relus = [name for name, module in net.named_modules() if is_relu(module)]
     logits, seen = run(net, x, dict.fromkeys([*relus, *about["layers"], about["earlier"]]))
+    x_32 = x.detach().float().requires_grad_()
+    logits_32, seen_32 = run(copy.deepcopy(net).float(), x_32, about["layers"])
     classes = logits.topk(2).indices.tolist()
     out = {"classes": classes,
-           "logits": {str(c): {"value": number(logits[c]), "gradient": gradient_of(logits[c], x)} for c in classes},
+           "logits": {str(c): {"value": number(logits[c]), "gradient": gradient_of(logits[c], x, logits_32[c], x_32)} for c in classes},
            "layers": {}, "maps": {str(c): maps(logits[c], seen, head[c], about) for c in classes},
            "silent": {name: silent(seen[name]) for name in relus}}
     for name in about["layers"]:
         means = seen[name][0].mean((1, 2))
         # The first channel from 5 on that says something.
         channel = next(c for c in range(5, len(means)) if abs(means[c]) > 1e-3)
+        gradient = gradient_of(means[channel], x, seen_32[name][0, channel].mean(), x_32)
         out["layers"][name] = {"shape": list(seen[name].shape[1:]), "channel": channel, "value": number(means[channel]),
-                               "gradient": gradient_of(means[channel], x)}
+                               "gradient": gradient}
     check(net, x.detach(), out)
     if about is MOBILENET:
         out["occlusion"] = occlusion(net, x.detach(), classes)

@@ -21,6 +21,12 @@ fn signed(name: &str, index: usize) -> f32 {
     (z >> 8) as f32 * 2f32.powi(-23) - 1.
 }
 
+/// The noise itself as a tensor.
+pub fn signed_tensor(name: &str, shape: &[usize]) -> Tensor {
+    let values: Vec<f32> = (0..shape.iter().product()).map(|index| signed(name, index)).collect();
+    Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
+}
+
 /// A tensor by formula, chosen by the last part of its name and its rank.
 pub fn synthetic(name: &str, shape: &[usize]) -> Tensor {
     let fan_in: usize = shape.iter().skip(1).product();

@@ -342,4 +342,11 @@ impl Backbone for InceptionV3 {
     fn rectified(&self) -> Vec<String> {
         self.blocks.iter().flat_map(Block::units).map(|named| named.name.clone()).collect()
     }
+
+    fn compact(&self) -> Result<Option<Box<dyn Backbone>>> {
+        match self.blocks.iter().flat_map(Block::units).any(|named| named.convolution.batch_norm.is_some()) {
+            true => Ok(Some(Box::new(self.folded()?))),
+            false => Ok(None),
+        }
+    }
 }

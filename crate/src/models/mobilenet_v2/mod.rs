@@ -352,4 +352,11 @@ impl Backbone for MobileNetV2 {
         let units = table::blocks().into_iter().flat_map(|block| block.units);
         units.filter_map(|unit| unit.activation.map(|[_, whole]| whole)).collect()
     }
+
+    fn compact(&self) -> Result<Option<Box<dyn Backbone>>> {
+        match self.stem.batch_norm {
+            Some(_) => Ok(Some(Box::new(self.folded()?))),
+            None => Ok(None),
+        }
+    }
 }

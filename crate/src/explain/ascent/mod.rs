@@ -1,0 +1,118 @@
+//! What a filter looks for: a picture that climbs, step by step, towards what excites it.
+//!
+//! Erhan et al. 2009, "Visualizing Higher-Layer Features of a Deep Network"; that the pictures are legible is due to Olah,
+//! Mordvintsev and Schubert 2017, "Feature Visualization" (Distill, doi 10.23915/distill.00007), and their library lucid.
+
+mod canvas;
+mod climb;
+mod filters;
+mod frequencies;
+mod goal;
+mod live;
+mod options;
+mod penalty;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+mod view;
+
+pub use filters::{Ended, Filter, Filters};
+pub use options::{FilterOptions, Objective, Parametrisation};
+
+use super::Subject;
+use crate::{Error, Result, notebook};
+use candle_core::{DType, Tensor};
+use canvas::Paint;
+use climb::{Climber, Mountain};
+use goal::{Goal, Place};
+use live::Live;
+use rayon::prelude::*;
+
+/// What to climb for: a channel or class by number, and what it is called.
+type Wanted = (String, usize);
+
+/// The channels `wanted` of a layer; which are asked for once their number is known.
+pub(super) fn filters(
+    subject: &Subject<'_>,
+    layer: &str,
+    wanted: impl FnOnce(usize) -> Vec<usize>,
+    options: FilterOptions,
+) -> Result<Filters> {
+    let compact = subject.backbone.compact()?;
+    // Bare convolutions are no more once their batch norms are folded in.
+    let compact = compact.filter(|compact| compact.layer_names().iter().any(|name| name == layer));
+    let subject = &compact.as_deref().map_or_else(|| subject.clone(), |compact| subject.through(compact));
+    let mountain = mountain(subject, Place::Layer(layer.to_owned()), options)?;
+    let count = mountain.goal.count;
+    let channels = wanted(count);
+    if let Some(beyond) = channels.iter().find(|channel| **channel >= count) {
+        let want = format!("{layer} has {count} channels, 0 to {}", count.saturating_sub(1));
+        return Err(Error::Setting { setting: "the channel", got: beyond.to_string(), want });
+    }
+    let wanted = channels.into_iter().map(|channel| (format!("{layer} #{channel}"), channel)).collect();
+    climb(&mountain, wanted, &format!("What filters of {layer} look for"))
+}
+
+/// `count` channels, evenly spread from the first on.
+pub(super) fn spread(count: usize, of: usize) -> Vec<usize> {
+    let count = count.min(of);
+    (0..count).map(|number| number * of / count.max(1)).collect()
+}
+
+/// Classes by name.
+pub(super) fn classes(subject: &Subject<'_>, names: &[&str], options: FilterOptions) -> Result<Filters> {
+    let wanted: Vec<Wanted> = names
+        .iter()
+        .map(|name| subject.class(name).map(|class| (subject.class_name(class), class)))
+        .collect::<Result<_>>()?;
+    let compact = subject.backbone.compact()?;
+    let subject = &compact.as_deref().map_or_else(|| subject.clone(), |compact| subject.through(compact));
+    let mountain = mountain(subject, Place::Logits, options)?;
+    climb(&mountain, wanted, "What classes look like to the network")
+}
+
+/// Checks what can be checked before it begins.
+fn mountain<'a>(subject: &'a Subject<'a>, place: Place, options: FilterOptions) -> Result<Mountain<'a>> {
+    options.check()?;
+    let (preprocess, device) = (*subject.preprocess(), subject.device());
+    let grey = Tensor::zeros((1, 3, options.side, options.side), DType::F32, &device)?;
+    let goal = Goal::new(subject, place, options.objective, &grey)?;
+    Ok(Mountain { goal, paint: Paint::new(&options)?, preprocess, device, options })
+}
+
+/// All climb side by side, each on its own way: what one comes to does not depend on the others.
+fn climb(mountain: &Mountain<'_>, wanted: Vec<Wanted>, heading: &str) -> Result<Filters> {
+    if wanted.is_empty() {
+        let (got, want) = ("none".to_owned(), "nothing would climb; ask for one or more, 16 make a grid".to_owned());
+        return Err(Error::Setting { setting: "what to climb for", got, want });
+    }
+    let options = &mountain.options;
+    let names: Vec<String> = wanted.iter().map(|(name, _)| name.clone()).collect();
+    let mut climbers: Vec<Climber> = wanted
+        .into_iter()
+        .map(|(name, channel)| Climber::new(name, channel, &mountain.paint, options))
+        .collect::<Result<_>>()?;
+    let mut live = Live::new(heading, options.steps);
+    let mut end = Ended::Finished;
+    for done in 1..=options.steps {
+        if notebook::interrupted() {
+            if done == 1 {
+                return Err(Error::Interrupted);
+            }
+            end = Ended::Interrupted;
+            break;
+        }
+        climbers.par_iter_mut().try_for_each(|climber| climber.step(mountain))?;
+        let pictures = || climbers.iter().map(|climber| climber.shown(&mountain.paint)).collect::<Result<Vec<_>>>();
+        let latest = climbers.iter().filter_map(Climber::latest);
+        let mean = latest.clone().sum::<f32>() / latest.count().max(1) as f32;
+        live.show(done, mean, || filters::grid(heading, &pictures()?, &names));
+        if climbers.iter().all(Climber::has_ended) {
+            break;
+        }
+    }
+    let filters = climbers.into_iter().map(|climber| climber.finish(&mountain.paint, end)).collect::<Result<_>>()?;
+    let filters = Filters { heading: heading.to_owned(), filters };
+    live.end(&filters.to_string());
+    Ok(filters)
+}
