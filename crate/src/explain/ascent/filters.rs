@@ -1,9 +1,9 @@
 //! The pictures that have climbed.
 
+use crate::Result;
 use crate::images::Pixels;
 use crate::notebook::Picture;
 use crate::plot::{self, Tiling};
-use crate::Result;
 use std::fmt;
 
 /// How a climb came to its end.

@@ -4,12 +4,7 @@
 ///
 /// V is the sum of absolute differences between neighbours along rows and columns (Mahendran and Vedaldi 2015, section 3,
 /// with exponent 1); D is half the sum of squared distances from grey, 0.5.
-pub(super) fn gradient(
-    picture: &[f32],
-    (height, width): (usize, usize),
-    total_variation: f64,
-    decay: f64,
-) -> Vec<f32> {
+pub(super) fn gradient(picture: &[f32], (height, width): (usize, usize), total_variation: f64, decay: f64) -> Vec<f32> {
     let (total_variation, decay) = (total_variation as f32, decay as f32);
     let mut gradient: Vec<f32> = picture.iter().map(|value| decay * (value - 0.5)).collect();
     for (plane, gradient) in picture.chunks_exact(height * width).zip(gradient.chunks_exact_mut(height * width)) {
@@ -77,7 +72,8 @@ mod tests {
         let golden = include_str!("../../../tests/golden/explain_operations.json");
         let golden: serde_json::Value = serde_json::from_str(golden).unwrap();
         let golden = &golden["total_variation"];
-        let sizes: Vec<usize> = golden["input"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap() as usize).collect();
+        let sizes: Vec<usize> =
+            golden["input"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap() as usize).collect();
         let photo = super::super::tests::signed("photo", sizes.iter().product());
         let ours = gradient(&photo, (sizes[1], sizes[2]), 1.0, 0.0);
         let theirs = golden["absolute"]["to_x"].as_array().unwrap();
