@@ -1,6 +1,7 @@
 //! Interrupted work keeps what it has reached. A test binary of its own, because asking to stop stops the whole process.
 #![allow(clippy::unwrap_used)]
 
+use candlewick::explain::{Ended, FilterOptions};
 use candlewick::freeze::{Normalise, Unfreeze};
 use candlewick::models::{LayerInfo, Layers, Tap};
 use candlewick::notebook;
@@ -166,6 +167,21 @@ fn interrupted_work_keeps_what_it_has_reached() {
 
     fine_tuning_keeps_what_it_has_reached(folder.path());
     looking_inside_stops();
+    climbing_keeps_what_it_has_reached(folder.path());
+}
+
+/// Called by the only test here, too.
+fn climbing_keeps_what_it_has_reached(folder: &std::path::Path) {
+    let options = FilterOptions { steps: 50, side: 16, ..FilterOptions::default() };
+    // One run finds the place, and in the ninth step it is asked to stop.
+    let (model, seen) = model_that_stops(10, folder);
+    let filters = model.class_picture("0", options.clone()).unwrap();
+    assert!(filters.interrupted() && filters.filters[0].ended == Ended::Interrupted);
+    assert_eq!((filters.filters[0].objective.len(), seen.load(Ordering::SeqCst)), (9, 10));
+    assert!(filters.to_string().ends_with("9 steps, interrupted") && filters.grid().is_ok(), "{filters}");
+    // Before the first step there is nothing to keep.
+    assert!(matches!(model.class_picture("0", options), Err(Error::Interrupted)));
+    notebook::resume();
 }
 
 /// Called by the only test here: asking to stop stops whatever runs at the same time.

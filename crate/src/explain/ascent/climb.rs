@@ -52,6 +52,8 @@ pub(super) struct Climber {
     /// The latest picture that the network had an answer to.
     good: Tensor,
     objective: Vec<f32>,
+    /// Whether any step has felt a slope.
+    is_excited: bool,
     ended: Option<Ended>,
 }
 
@@ -62,7 +64,8 @@ impl Climber {
         random.set_stream(channel as u64);
         let canvas = paint.noise(options.side, &mut random)?;
         let picture = paint.picture(&canvas)?;
-        Ok(Self { name, channel, random, canvas, good: picture.clone(), picture, objective: Vec::new(), ended: None })
+        let (good, objective) = (picture.clone(), Vec::new());
+        Ok(Self { name, channel, random, canvas, picture, good, objective, is_excited: false, ended: None })
     }
 
     /// A step up, unless it has ended.
@@ -75,7 +78,8 @@ impl Climber {
         let options = &mountain.options;
         let view = View::at_random(options, &mut self.random);
         let picture = self.picture.flatten_all()?.to_vec1::<f32>()?;
-        let Slope { value, gradient } = mountain.goal.slope(&mountain.photo(view.of(&picture))?, self.channel)?;
+        let seen = mountain.photo(view.of(&picture))?;
+        let Slope { value, gradient, is_felt } = mountain.goal.slope(&seen, self.channel)?;
         let mut gradient = normalised(view.back(&mountain.to_picture(&gradient)?));
         if !value.is_finite() || gradient.iter().any(|slope| !slope.is_finite()) {
             self.ended = Some(Ended::NotANumber { step: self.objective.len() + 1 });
@@ -83,6 +87,7 @@ impl Climber {
             return Ok(());
         }
         self.objective.push(value);
+        self.is_excited |= is_felt;
         self.good = self.picture.clone();
         let penalty = penalty::gradient(&picture, (options.side, options.side), options.total_variation, options.decay);
         gradient.iter_mut().zip(penalty).for_each(|(gradient, penalty)| *gradient -= penalty);
@@ -108,8 +113,7 @@ impl Climber {
 
     /// The picture so far; none where nothing has excited the filter.
     pub fn shown(&self, paint: &Paint) -> Result<Option<Pixels>> {
-        let excited = self.objective.iter().any(|value| *value != 0.0) || self.objective.is_empty();
-        excited.then(|| paint.shown(&self.picture)).transpose()
+        (self.is_excited || self.objective.is_empty()).then(|| paint.shown(&self.picture)).transpose()
     }
 
     /// What it came to; `or` says how it ended where it might have gone on.

@@ -21,18 +21,20 @@ pub(super) struct Goal<'a> {
     objective: Objective,
     /// How many channels, or classes, there are.
     pub count: usize,
-    /// Names of layers that are a ReLU of what the layer before them is.
+    /// Names of layers that are a ReLU of what a layer before them is.
     activations: HashSet<String>,
 }
 
-/// A value and its gradient `(N, 3, side, side)` with respect to the photo.
+/// A value and its gradient `(1, 3, side, side)` with respect to the photo.
 pub(super) struct Slope {
     pub value: f32,
     pub gradient: Tensor,
+    /// Whether anything of the photo comes through: the gradient is not zero everywhere.
+    pub is_felt: bool,
 }
 
 impl<'a> Goal<'a> {
-    /// Finds the place by running the network once on photos `(1, 3, side, side)`.
+    /// Finds the place, and the ReLUs on the way, by running the network once on a photo `(1, 3, side, side)` of noise.
     ///
     /// # Errors
     /// [`Error::Layer`] for a layer that there is not, and whatever the network says of such photos.
@@ -41,13 +43,13 @@ impl<'a> Goal<'a> {
         if let Place::Layer(layer) = &goal.place {
             subject.check_layers(&[layer])?;
         }
-        let mut before: Option<Tensor> = None;
-        let mut activations = HashSet::new();
+        let (mut activations, mut open) = (HashSet::new(), None);
         let found = goal.run(photos, |name, x| {
-            if before.as_ref().is_some_and(|before| is_relu_of(&x, before).unwrap_or(false)) {
+            if open.as_ref().is_some_and(|open| is_relu_of(&x, open).unwrap_or(false)) {
                 activations.insert(name.to_owned());
+            } else {
+                open = Some(x.clone());
             }
-            before = Some(x.clone());
             Ok(x)
         })?;
         goal.activations = activations;
@@ -55,34 +57,33 @@ impl<'a> Goal<'a> {
         Ok(goal)
     }
 
-    /// The value of a channel or class for one photo `(1, 3, side, side)`, and its gradient.
+    /// The value of a channel or class for one photo `(1, 3, side, side)`, and its gradient. Of a channel behind a ReLU it is
+    /// what goes into the ReLU: that has a slope where the ReLU is closed, or clamped at 6, too.
     ///
-    /// Where a ReLU is closed for the whole picture the gradient is zero everywhere, and no step would ever open it. Then
-    /// the slope is that of a network whose ReLUs let a little of the gradient through (as lucid's redirected ReLU).
+    /// Where ReLUs on the way are closed for the whole picture the gradient is zero everywhere, and no step would ever open
+    /// them. Then the slope is that of a network whose ReLUs let a little of the gradient through (as lucid's do at first).
     pub fn slope(&self, photo: &Tensor, channel: usize) -> Result<Slope> {
-        let slope = self.slope_of(photo, channel, |_, x| Ok(x))?;
-        if slope.gradient.abs()?.max_all()?.to_scalar::<f32>()? > 0.0 || !slope.value.is_finite() {
-            return Ok(slope);
-        }
-        let mut before: Option<Tensor> = None;
-        self.slope_of(photo, channel, |name, x| {
-            let ajar = match &before {
-                Some(before) if self.activations.contains(name) => (&x + ((before - before.detach())? * 0.1)?)?,
-                _ => x,
-            };
-            before = Some(ajar.clone());
-            Ok(ajar)
-        })
+        let slope = self.slope_of(photo, channel, 0.0)?;
+        if slope.is_felt || !slope.value.is_finite() { Ok(slope) } else { self.slope_of(photo, channel, 0.1) }
     }
 
-    fn slope_of(
-        &self,
-        photo: &Tensor,
-        channel: usize,
-        tap: impl FnMut(&str, Tensor) -> Result<Tensor>,
-    ) -> Result<Slope> {
+    /// The slope where ReLUs let this part of the gradient pass beside them.
+    fn slope_of(&self, photo: &Tensor, channel: usize, ajar: f64) -> Result<Slope> {
         let photo = Var::from_tensor(photo)?;
-        let found = self.run(&photo, tap)?.narrow(1, channel, 1)?;
+        let mut open: Option<Tensor> = None;
+        let found = self.run(&photo, |name, x| match &open {
+            Some(before) if self.activations.contains(name) => match &self.place {
+                Place::Layer(layer) if layer == name => Ok(before.clone()),
+                // The same numbers with another gradient.
+                _ if ajar > 0.0 => Ok((x + ((before - before.detach())? * ajar)?)?),
+                _ => Ok(x),
+            },
+            _ => {
+                open = Some(x.clone());
+                Ok(x)
+            }
+        })?;
+        let found = found.narrow(1, channel, 1)?;
         let value = match (self.objective, found.dims()) {
             (Objective::Centre, &[_, _, height, width]) => {
                 found.narrow(2, height / 2, 1)?.narrow(3, width / 2, 1)?.sum_all()?
@@ -90,10 +91,10 @@ impl<'a> Goal<'a> {
             _ => found.mean_all()?,
         };
         let gradients = value.backward()?;
-        let gradient = gradients.get(&photo).cloned();
-        // None where nothing of the photo comes through.
-        let gradient = gradient.map_or_else(|| photo.zeros_like(), Ok)?;
-        Ok(Slope { value: value.to_scalar()?, gradient })
+        // None where the network does not look at the photo.
+        let gradient = gradients.get(&photo).cloned().map_or_else(|| photo.zeros_like(), Ok)?;
+        let is_felt = gradient.abs()?.max_all()?.to_scalar::<f32>()? > 0.0;
+        Ok(Slope { value: value.to_scalar()?, gradient, is_felt })
     }
 
     /// Activations `(N, C, h, w)` or logits `(N, K)`; `tap` sees every layer on the way and may change it.
@@ -117,11 +118,12 @@ impl<'a> Goal<'a> {
     }
 }
 
-/// Whether `x` is what is above 0 in `before`, or that clamped to 0..=6. Where nothing is below 0 one cannot tell, and need not.
+/// Whether `x` is what is above 0 in `before`, or that clamped to 0..=6. Where all is above 0, or nothing, one cannot tell.
 fn is_relu_of(x: &Tensor, before: &Tensor) -> Result<bool> {
-    if x.dims() != before.dims() || before.min_all()?.to_scalar::<f32>()? >= 0.0 {
+    let number = |x: Tensor| x.to_scalar::<f32>();
+    if x.dims() != before.dims() || number(before.min_all()?)? >= 0.0 || number(x.max_all()?)? <= 0.0 {
         return Ok(false);
     }
-    let same = |y: Tensor| Ok::<_, Error>((x - y)?.abs()?.max_all()?.to_scalar::<f32>()? == 0.0);
+    let same = |y: Tensor| Ok::<_, Error>(number((x - y)?.abs()?.max_all()?)? == 0.0);
     Ok(same(before.relu()?)? || same(before.clamp(0f32, 6f32)?)?)
 }

@@ -11,6 +11,7 @@ mod goal;
 mod live;
 mod options;
 mod penalty;
+mod ropes;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
@@ -21,12 +22,14 @@ pub use options::{FilterOptions, Objective, Parametrisation};
 
 use super::Subject;
 use crate::{Error, Result, notebook};
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 use canvas::Paint;
 use climb::{Climber, Mountain};
 use goal::{Goal, Place};
 use live::Live;
-use rayon::prelude::*;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+use ropes::Ropes;
 
 /// What to climb for: a channel or class by number, and what it is called.
 type Wanted = (String, usize);
@@ -75,9 +78,15 @@ pub(super) fn classes(subject: &Subject<'_>, names: &[&str], options: FilterOpti
 fn mountain<'a>(subject: &'a Subject<'a>, place: Place, options: FilterOptions) -> Result<Mountain<'a>> {
     options.check()?;
     let (preprocess, device) = (*subject.preprocess(), subject.device());
-    let grey = Tensor::zeros((1, 3, options.side, options.side), DType::F32, &device)?;
-    let goal = Goal::new(subject, place, options.objective, &grey)?;
+    let noise = Tensor::from_vec(noise(options.side), (1, 3, options.side, options.side), &device)?;
+    let goal = Goal::new(subject, place, options.objective, &noise)?;
     Ok(Mountain { goal, paint: Paint::new(&options)?, preprocess, device, options })
+}
+
+/// Numbers in -2..=2, as preprocessed photos have.
+fn noise(side: usize) -> Vec<f32> {
+    let mut random = ChaCha8Rng::seed_from_u64(0);
+    (0..3 * side * side).map(|_| 2.0 * view::signed(&mut random)).collect()
 }
 
 /// All climb side by side, each on its own way: what one comes to does not depend on the others.
@@ -92,6 +101,7 @@ fn climb(mountain: &Mountain<'_>, wanted: Vec<Wanted>, heading: &str) -> Result<
         .into_iter()
         .map(|(name, channel)| Climber::new(name, channel, &mountain.paint, options))
         .collect::<Result<_>>()?;
+    let ropes = Ropes::new(climbers.len());
     let mut live = Live::new(heading, options.steps);
     let mut end = Ended::Finished;
     for done in 1..=options.steps {
@@ -102,7 +112,7 @@ fn climb(mountain: &Mountain<'_>, wanted: Vec<Wanted>, heading: &str) -> Result<
             end = Ended::Interrupted;
             break;
         }
-        climbers.par_iter_mut().try_for_each(|climber| climber.step(mountain))?;
+        ropes.each(&mut climbers, |climber| climber.step(mountain))?;
         let pictures = || climbers.iter().map(|climber| climber.shown(&mountain.paint)).collect::<Result<Vec<_>>>();
         let latest = climbers.iter().filter_map(Climber::latest);
         let mean = latest.clone().sum::<f32>() / latest.count().max(1) as f32;

@@ -64,8 +64,8 @@ impl Default for FilterOptions {
         Self {
             parametrisation: Parametrisation::Frequency,
             objective: Objective::Mean,
-            steps: 128,
-            learning_rate: 0.05,
+            steps: 96,
+            learning_rate: 0.025,
             side: 96,
             jitter: 8,
             rotation: 5.0,
@@ -98,10 +98,10 @@ impl FilterOptions {
     pub(super) fn check(&self) -> Result<()> {
         let wrong = |setting, got: String, want: &str| Err(Error::Setting { setting, got, want: want.to_owned() });
         if self.steps == 0 {
-            return wrong("steps", "0".to_owned(), "the picture would stay noise; take 1 or more, 128 is usual");
+            return wrong("steps", "0".to_owned(), "the picture would stay noise; take 1 or more, 96 is usual");
         }
         if !(self.learning_rate.is_finite() && self.learning_rate > 0.0) {
-            return wrong("learning_rate", self.learning_rate.to_string(), "it must be above 0; 0.05 is usual");
+            return wrong("learning_rate", self.learning_rate.to_string(), "it must be above 0; 0.025 is usual");
         }
         if !SIDES.contains(&self.side) {
             return wrong("side", self.side.to_string(), "a picture has 16 to 512 rows and columns; 96 is usual");
