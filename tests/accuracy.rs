@@ -46,6 +46,18 @@ fn mobilenet_v2_on_cats_and_dogs_is_within_the_references_band() {
 }
 
 #[test]
+fn mobilenet_v2_on_flowers_is_within_the_references_band() {
+    let (Some(photos), Some(heads)) = (shared("data/flowers"), shared("reference/heads.json")) else { return };
+    if weights().is_none() {
+        return;
+    }
+    let data = Dataset::from_folder(photos).unwrap();
+    assert_eq!(data.len(), 3119);
+    let network = MobileNetV2::pretrained().unwrap().freeze().unwrap();
+    assert_within_band(network, &data, 0.7, band(&heads, "mobilenet_v2_flowers"));
+}
+
+#[test]
 fn inception_v3_on_flowers_is_within_the_references_band() {
     let (Some(photos), Some(heads)) = (shared("data/flowers"), shared("reference/heads.json")) else { return };
     if weights_of("inception_v3.keras_in1k").is_none() {

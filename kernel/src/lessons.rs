@@ -13,10 +13,12 @@ pub struct Lesson {
 #[cfg(not(test))]
 pub const LESSONS: &[Lesson] = include!(concat!(env!("OUT_DIR"), "/lessons.rs"));
 
-/// A lesson for tests, in the echo session's language.
+/// Lessons for tests: one in the echo session's language, and the exercise as it is.
 #[cfg(test)]
-pub const LESSONS: &[Lesson] =
-    &[Lesson { name: "cats_vs_dogs", text: include_str!("../tests/notebooks/a_lesson_for_the_echo_session.ipynb") }];
+pub const LESSONS: &[Lesson] = &[
+    Lesson { name: "cats_vs_dogs", text: include_str!("../tests/notebooks/a_lesson_for_the_echo_session.ipynb") },
+    Lesson { name: "flowers_solution", text: include_str!("../../notebooks/flowers_solution.ipynb") },
+];
 
 /// The lesson of this name.
 pub fn find(name: &str) -> Option<Lesson> {

@@ -1,6 +1,7 @@
 """Outputs arrive while the cell runs. What came when is told by the order of messages, never by a clock."""
 
 import json
+import re
 
 from front_end import text_of
 
@@ -90,6 +91,30 @@ def test_a_progress_bar_moves_between_the_lines_around_it(kernel, tmp_path):
     assert counts == sorted(counts) and len(set(counts)) >= 3
     assert counts[-1] == 400
     assert "behind" in text_of(cell.messages[-1:])
+
+
+def test_curves_grow_while_a_model_trains_and_go_at_the_end(kernel):
+    cell = kernel.send("""
+    use candlewick::prelude::*;
+    let (training, validation) = sketches(Sketches::CatsVsDogs, 20, 1).split(0.8, 1)?;
+    let mut model = TransferModel::new(MobileNetV2::random(1)?.freeze()?, training.classes())?;
+    let history = model.fit(&training, &validation, FitOptions { epochs: 1_000_000, ..FitOptions::default() })?;
+    """)
+
+    def curves(message):
+        """How many epochs the curves of a message show; none where it shows no curves."""
+        data = message["content"].get("data", {})
+        return re.search(r"Accuracy and loss over (\d+) epochs", data.get("text/html", ""))
+
+    first = cell.until(curves)
+    grown = cell.until(curves)
+    assert grown["msg_type"] == "update_display_data"
+    assert grown["content"]["transient"] == first["content"]["transient"]
+    assert int(curves(grown)[1]) > int(curves(first)[1])
+    kernel.interrupt()
+    cell.end()
+    last = [m for m in cell.messages if m["content"].get("transient") == first["content"]["transient"]][-1]
+    assert "text/html" not in last["content"]["data"] and "epoch " in last["content"]["data"]["text/plain"]
 
 
 def test_clearing_happens_between_what_stands_around_it(kernel):

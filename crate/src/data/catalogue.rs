@@ -42,6 +42,12 @@ pub fn flowers() -> Result<Dataset> {
     FLOWERS.load(std::env::var_os("CANDLEWICK_DATA").as_deref(), folder)
 }
 
+/// Whether `$CANDLEWICK_DATA` names one folder that serves as either set.
+pub(crate) fn is_one_folder_for_both() -> bool {
+    let asked = std::env::var_os("CANDLEWICK_DATA").map(PathBuf::from);
+    asked.is_some_and(|asked| asked.is_dir() && !asked.join(FLOWERS.name).is_dir())
+}
+
 /// Where data sets are cached.
 pub(super) fn folder() -> Result<PathBuf> {
     let folder = fetch::cache_folder()?.join("data");

@@ -15,6 +15,7 @@ mod photo;
 mod unlabelled;
 
 pub use batches::Batches;
+pub(crate) use catalogue::is_one_folder_for_both;
 pub use catalogue::{cats_vs_dogs, flowers};
 pub use cifar10::cifar10;
 pub use dataset::{Dataset, Skipped};

@@ -282,6 +282,23 @@ fn each_todo_is_graded_by_itself() {
 }
 
 #[test]
+fn what_stands_behind_the_last_check_is_not_graded() {
+    let mut cells = source();
+    cells.last_mut().unwrap()["source"] = json!("die");
+    let exercise = Exercise::read(notebook(&cells, 2)).unwrap();
+    for answers in [RIGHT, ["", "", ""]] {
+        let sessions = std::cell::Cell::new(0);
+        let counted = || {
+            sessions.set(sessions.get() + 1);
+            opened()
+        };
+        let graded = grade(&exercise, &notebook(&filled(answers), 2), &counted, &mut |_| {}).unwrap();
+        assert_eq!(graded.passed(), if answers == RIGHT { 3 } else { 0 });
+        assert_eq!(sessions.get(), 1, "no stand-in for what nothing follows");
+    }
+}
+
+#[test]
 fn an_edited_check_and_printed_ticks_fool_nobody() {
     let mut cells = filled(["spoil v1\ntick", RIGHT[1], RIGHT[2]]);
     cells[3]["source"] = json!("tick");

@@ -50,6 +50,14 @@ pub(super) fn features(network: &dyn Backbone, batch: &Batch, features: &Tensor)
             );
         }
     }
+    if photos > 0 && !gradient_flows(network, batch)? {
+        return mistake(
+            "frozen-too-early",
+            "`network` is frozen already, and to freeze it is TODO 5.",
+            "a frozen network gives the same features, but there is nothing left in it that could be frozen.",
+            "load it here and leave it as it is.",
+        );
+    }
     if spec.weights.contains("random") {
         return mistake(
             "untrained-network",
@@ -137,9 +145,8 @@ fn is_near(network: &dyn Backbone, batch: &Batch, features: &Tensor) -> Result<b
     Ok(true)
 }
 
-/// Whether a gradient finds its way from the features back to a photo.
-pub(super) fn gradient_flows(network: &dyn Backbone, batch: &Batch) -> Result<bool> {
+/// Whether a gradient would find its way from the features back to a photo.
+fn gradient_flows(network: &dyn Backbone, batch: &Batch) -> Result<bool> {
     let photo = Var::from_tensor(&batch.photos.narrow(0, 0, 1)?)?;
-    let gradients = network.features(photo.as_tensor())?.sum_all()?.backward()?;
-    Ok(gradients.get(&photo).is_some())
+    Ok(network.features(photo.as_tensor())?.track_op())
 }

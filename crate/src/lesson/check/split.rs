@@ -2,17 +2,31 @@
 
 use super::super::diagnosis::{Checked, mistake};
 use super::photos::names;
-use crate::data::Dataset;
+use crate::data::{Dataset, is_one_folder_for_both};
 
 /// What TODO 1 asks for.
 const SHARE: f64 = 0.7;
 
 pub(super) fn split(data: &Dataset, training: &Dataset, validation: &Dataset) -> Checked {
+    other_set(data)?;
     empty(training, validation)?;
     strangers(data, training, validation)?;
     shared(training, validation)?;
     share(data, training, validation)?;
     one_sided(data, training, validation)
+}
+
+/// The other notebook's photos, whose first cell is soon copied; but a folder of one's own may hold anything.
+fn other_set(data: &Dataset) -> Checked {
+    if data.classes() != ["cat", "dog"] || is_one_folder_for_both() {
+        return Ok(());
+    }
+    mistake(
+        "cats-and-dogs",
+        "`data` holds cats and dogs, the photos of the other notebook.",
+        "what follows speaks of five kinds of flowers.",
+        "the flowers have a function of their own, named as what it gives.",
+    )
 }
 
 fn empty(training: &Dataset, validation: &Dataset) -> Checked {
@@ -63,7 +77,7 @@ fn shared(training: &Dataset, validation: &Dataset) -> Checked {
     if both == 0 {
         return Ok(());
     }
-    let why = "on photos that it has learnt from, a head looks better than it is: .96 on flowers instead of .90.";
+    let why = "on photos that it has learnt from, a head looks better than it is: .94 on flowers instead of .89.";
     if ours == theirs {
         let what = format!("`training` and `validation` are the same {} photos.", training.len());
         let cure = "the two parts come from one `split`, in one `let` with a pair on its left.";
@@ -101,7 +115,7 @@ fn share(data: &Dataset, training: &Dataset, validation: &Dataset) -> Checked {
                 percent(training),
                 percent(validation)
             ),
-            "all runs, but the head learns from less than half the photos: .877 on flowers instead of .90.",
+            "all runs, but the head learns from less than half the photos: .876 on flowers instead of .893.",
             "the larger part is for training; look at the share, and at the order of the two names.",
         );
     }

@@ -3,6 +3,8 @@
 mod author;
 mod grade;
 mod learner;
+#[cfg(test)]
+mod tests;
 
 use super::{End, Surroundings};
 use clap::Subcommand;
