@@ -5,7 +5,6 @@ import json
 from front_end import text_of
 
 
-
 def with_gates(folder, code):
     """Code in which `gate(name)` waits for the file that the test writes: what it saw before, it saw while the cell ran."""
     gate = """
@@ -90,6 +89,32 @@ def test_a_progress_bar_moves_between_the_lines_around_it(kernel, tmp_path):
     assert counts == sorted(counts) and len(set(counts)) >= 3
     assert counts[-1] == 400
     assert "behind" in text_of(cell.messages[-1:])
+
+
+def test_curves_grow_in_one_place_while_training_lasts(kernel):
+    kernel.good(
+        "use candlewick::prelude::*;\n"
+        "let photos = sketches(Sketches::CatsVsDogs, 40, 1);\n"
+        "let (training, validation) = photos.split(0.8, 1)?;\n"
+        "let mut model = TransferModel::new(MobileNetV2::random(1)?.freeze()?, photos.classes())?.keep_features_in(None);"
+    )
+    cell = kernel.send(
+        "let history = model.fit(&training, &validation, FitOptions { epochs: 1_000_000, ..FitOptions::default() })?;"
+    )
+    first = cell.until(lambda m: "epoch 1/" in m["content"].get("data", {}).get("text/plain", ""))
+    assert first["msg_type"] == "display_data"
+    pictures = []
+    for _ in range(3):
+        grown = cell.until(lambda m: m["msg_type"] == "update_display_data" and "<img" in m["content"]["data"]["text/html"])
+        assert grown["content"]["transient"] == first["content"]["transient"]
+        pictures.append(grown["content"]["data"]["text/html"])
+    assert len(set(pictures)) == 3
+    kernel.interrupt()
+    cell.end()
+    # In the end the lines stay and the curves go: `history.plot()` draws them.
+    last = [m for m in cell.of("update_display_data") if m["transient"] == first["content"]["transient"]][-1]
+    assert "epoch" in last["data"]["text/plain"] and "text/html" not in last["data"]
+    assert kernel.run("history.interrupted").value == "true"
 
 
 def test_clearing_happens_between_what_stands_around_it(kernel):
