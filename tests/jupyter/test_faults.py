@@ -1,4 +1,4 @@
-"""Faults of the kernel's own parts, and of what is around it: told, and survived."""
+"""A kernel whose surroundings go wrong."""
 
 import os
 
@@ -25,16 +25,11 @@ def test_a_message_that_is_dropped_ends_nothing_where_the_log_is_closed(unheard)
     assert unheard.run("6 * 7").value == "42"
 
 
-def test_a_panic_of_evcxr_itself_is_told_with_what_is_lost_and_the_session_goes_on(unheard, tmp_path):
-    """evcxr repeats on standard error which crates cargo compiles, and panics where that is closed."""
+def test_a_dependency_is_compiled_where_nobody_reads_what_cargo_says(unheard, tmp_path):
+    """evcxr repeats on standard error which crates cargo compiles, and panics, twice, where that is closed."""
     (tmp_path / "Cargo.toml").write_text('[package]\nname = "tiny"\nversion = "1.0.0"\nedition = "2024"\n')
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "lib.rs").write_text("pub fn one() -> i32 { 1 }")
-    unheard.good("let lost = 1;\nfn defined() -> i32 { 2 }")
-    cell = unheard.run(f':dep tiny = {{ path = "{tmp_path}" }}')
-    assert cell.status == "error"
-    assert "evcxr itself has panicked" in cell.reply["evalue"] and "are gone" in cell.reply["evalue"]
-    assert len(cell.of("error")) == 1
-    assert unheard.run("lost").status == "error"
-    unheard.good("let again = 3;")
-    assert unheard.run("again + 1").value == "4"
+    unheard.good("let kept = 2;")
+    unheard.good(f':dep tiny = {{ path = "{tmp_path}" }}')
+    assert unheard.run("tiny::one() + kept").value == "3"

@@ -43,7 +43,9 @@ impl Names {
     /// Of the packages that the cells of the current folder import; none where cargo does not tell.
     pub fn here() -> Self {
         let mut names = Self::default();
-        let cargo = Command::new("cargo").args(["metadata", "--format-version", "1", "--offline"]).output();
+        // By their whole names: as stand-ins they tell themselves from the real ones by these.
+        let tool = |variable: &str, name: &str| Command::new(std::env::var_os(variable).unwrap_or_else(|| name.into()));
+        let cargo = tool("CARGO", "cargo").args(["metadata", "--format-version", "1", "--offline"]).output();
         let metadata: serde_json::Value =
             cargo.ok().and_then(|told| serde_json::from_slice(&told.stdout).ok()).unwrap_or_default();
         for package in metadata["packages"].as_array().into_iter().flatten() {
@@ -54,7 +56,7 @@ impl Names {
             }
         }
         let root =
-            Command::new("rustc").args(["--print", "sysroot"]).output().map(|told| told.stdout).unwrap_or_default();
+            tool("RUSTC", "rustc").args(["--print", "sysroot"]).output().map(|told| told.stdout).unwrap_or_default();
         let library = Path::new(String::from_utf8_lossy(&root).trim()).join("lib/rustlib/src/rust/library");
         for part in ["core", "alloc", "std"] {
             names.pass_on(&library.join(part).join("src"));
