@@ -1,7 +1,7 @@
 //! What cells may rely on: true gradients, true ends, variables that stay.
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
-use candlewick_tests::run;
+use candlewick_tests::{candlewick, run};
 
 /// With a = 2, b = 3, x = 5, each made in a cell of its own, (ax + b)² has the derivatives 2(ax + b)x = 130 and
 /// 2(ax + b) = 26. Linked into each cell, candle numbers the tensors of every cell from 1 and gives 208 and 208.
@@ -131,17 +131,47 @@ fn reading_input_without_a_person_ends() {
 fn commands_that_would_break_the_session_are_refused_and_a_bad_cell_costs_no_variable() {
     let ran = run(&[
         "struct P { x: i32 }\nlet p = P { x: 1 };",
-        "# raises\n:opt 0",
+        "# raises\n:build_env RUSTFLAGS=-Copt-level=0",
         "# raises\n:restart",
         "# raises\nstruct P { x: i32, y: i32 }\nprintln!(\"{}\", not_there);",
         ":vars\nprintln!(\"{}\", p.x);",
         "struct P { x: i32, y: i32 }\nprintln!(\"new\");",
         "# raises\np.x",
+        // What notebooks for the stock kernel often begin with.
+        ":opt 3\n:cache 500\n:preserve_vars_on_panic 1\nprintln!(\"on\");",
     ]);
     assert!(ran.output.status.success(), "{}", ran.said());
-    assert!(ran.text(1).contains("`:opt` is not for this kernel") && ran.text(2).contains("`:restart`"));
+    assert!(ran.text(1).contains("`:build_env` is not for this kernel") && ran.text(2).contains("`:restart`"));
     assert_eq!(ran.text(4), "let p: P\n1\n");
     assert!(ran.text(5).contains("defined anew") && ran.text(6).contains("cannot find value `p`"));
+    assert!(
+        ran.text(7).ends_with("on\n") && ran.text(7).matches("changes nothing here").count() == 3,
+        "{}",
+        ran.text(7)
+    );
+}
+
+/// While one session opens, the current folder of the whole process is another one.
+#[test]
+fn notebooks_that_are_checked_side_by_side_each_see_their_own_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = |text: &str| serde_json::json!({"output_type": "stream", "name": "stdout", "text": [text]});
+    for name in ["one", "two", "three"] {
+        std::fs::create_dir(folder.path().join(name)).unwrap();
+        std::fs::write(folder.path().join(name).join("here.txt"), name).unwrap();
+        let cell = serde_json::json!({"cell_type": "code", "id": "a", "execution_count": 1, "metadata": {},
+            "outputs": [output(name)], "source": "print!(\"{}\", std::fs::read_to_string(\"here.txt\")?);"});
+        let notebook = serde_json::json!({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5});
+        std::fs::write(folder.path().join(name).join("in.ipynb"), notebook.to_string()).unwrap();
+    }
+    let ran = candlewick()
+        .args(["check", "--jobs", "3", "--junit", "report.xml"])
+        .args(["one/in.ipynb", "two/in.ipynb", "three/in.ipynb"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    assert!(std::fs::read_to_string(folder.path().join("report.xml")).unwrap().contains("three/in.ipynb"));
 }
 
 #[test]

@@ -175,7 +175,12 @@ fn doctor_names_what_is_missing_with_its_cure() {
     for about in ["Rust compiler", "Cargo", "Linker", "Crates for cells"] {
         assert!(matches!(state(about), ("bad", cure) if cure.contains("https://rustup.rs")), "{about}: {found}");
     }
-    for (about, cure) in [("Python", "python3"), ("JupyterLab", "candlewick lab"), ("Kernel in Jupyter", "install")] {
+    for (about, cure) in [
+        ("Completion", "rust-src"),
+        ("Python", "python3"),
+        ("JupyterLab", "candlewick lab"),
+        ("Kernel in Jupyter", "install"),
+    ] {
         assert!(matches!(state(about), ("poor", text) if text.contains(cure)), "{about}: {found}");
     }
     for about in ["Cache folder", "Sessions", "Weights", "Processor", "GPU"] {

@@ -1,5 +1,7 @@
 """Stopping: an interrupt, a restart, a shutdown, an error with cells behind it; and that work goes on after each."""
 
+import json
+
 import psutil
 import pytest
 
@@ -90,6 +92,25 @@ def test_a_compilation_is_stopped_and_nothing_is_lost(kernel):
     assert "nothing of it has run" in cell.reply["evalue"]
     assert kernel.run("kept").value == "4"
     assert not compilers(kernel.process)
+
+
+def test_a_dependency_under_way_is_stopped_with_all_that_cargo_has_started(kernel, tmp_path):
+    crate, begun = tmp_path / "endless", tmp_path / "begun"
+    (crate / "src").mkdir(parents=True)
+    (crate / "Cargo.toml").write_text('[package]\nname = "endless"\nversion = "1.0.0"\nedition = "2024"\n')
+    (crate / "src" / "lib.rs").touch()
+    # Its build script never ends.
+    sleeps = "loop { std::thread::sleep(std::time::Duration::from_millis(50)) }"
+    (crate / "build.rs").write_text(f'fn main() {{ std::fs::write({json.dumps(str(begun))}, "").unwrap(); {sleeps} }}')
+    kernel.good("let kept = 6;")
+    usual = len(started(kernel.process))
+    cell = kernel.send(f":dep endless = {{ path = {json.dumps(str(crate))} }}")
+    wait_until(begun.exists, "the build script runs")
+    kernel.interrupt()
+    cell.end()
+    assert (cell.status, cell.reply["ename"]) == ("error", "interrupted"), cell.reply
+    wait_until(lambda: len(started(kernel.process)) == usual, "cargo and the build script end")
+    assert kernel.run("kept").value == "6"
 
 
 def test_an_interrupt_while_nothing_runs_harms_nothing(kernel):

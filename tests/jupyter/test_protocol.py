@@ -174,6 +174,16 @@ def test_member_names_are_completed_in_their_place(kernel):
     assert kinds["is_cpu()"] == "function"
 
 
+def test_what_nobody_may_use_is_not_offered(kernel):
+    """The first answer of rust-analyzer has the crate's private fields and functions, too."""
+    kernel.good("use candlewick::prelude::*;\nlet photos_of_mine = sketches(Sketches::CatsVsDogs, 4, 1);")
+    code = "photos_of_mine."
+    offered = set(complete(kernel, code, len(code))["matches"])
+    assert {"len()", "classes()"} <= offered
+    # A field, a function within the crate, one within its type.
+    assert not {name for name in offered if name in ("is_sketches", "classes", "clone_without_photos()")}, offered
+
+
 def test_what_the_crate_says_of_a_name_is_shown(kernel):
     code = "candlewick::prelude::Dataset"
     complete(kernel, code, len(code))

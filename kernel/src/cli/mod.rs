@@ -10,6 +10,8 @@ mod lab;
 mod lesson;
 mod run;
 mod running;
+#[cfg(unix)]
+mod standard_error;
 #[cfg(test)]
 mod tests;
 

@@ -46,12 +46,13 @@ impl Finding {
 }
 
 /// The checks, in the order of what stands on what.
-const CHECKS: [fn() -> Finding; 14] = [
+const CHECKS: [fn() -> Finding; 15] = [
     rust::compiler,
     rust::cargo,
     rust::linker,
     rust::helper_crate,
     rust::template,
+    rust::library_sources,
     disk::cache,
     disk::space,
     disk::sessions,

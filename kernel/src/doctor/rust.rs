@@ -3,7 +3,7 @@
 use super::{Finding, answer};
 use crate::build::{self, Template};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// The oldest Rust that will do.
@@ -92,6 +92,20 @@ pub fn template() -> Finding {
         ),
         Err(why) => Finding::bad(about, format!("they cannot be compiled: {why}"), GET_RUST),
     }
+}
+
+/// Completion reads the standard library's sources, as an editor does; nothing else needs them.
+pub fn library_sources() -> Finding {
+    let about = "Completion";
+    let sysroot = answer(build::find_tool("rustc"), &["--print", "sysroot"]).unwrap_or_default();
+    if Path::new(&sysroot).join("lib/rustlib/src/rust/library/std").is_dir() {
+        return Finding::good(about, "of the standard library's names, too: its sources are there");
+    }
+    Finding::poor(
+        about,
+        "of candlewick's and the notebook's names; the standard library's sources are not there",
+        "rustup component add rust-src",
+    )
 }
 
 /// Asks cargo, which knows of proxies and mirrors.

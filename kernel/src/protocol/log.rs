@@ -1,6 +1,7 @@
 //! What the kernel says on its own standard error, which Jupyter shows where the server runs.
 
 use std::cell::Cell;
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 /// The most lines in one [`WINDOW`].
@@ -23,10 +24,10 @@ impl Log {
         Self { began: Cell::new(Instant::now()), lines: Cell::new(0) }
     }
 
-    /// Writes one line.
+    /// Writes one line; where standard error is closed, `eprintln!` would panic.
     pub(super) fn line(&self, text: &str) {
         for line in self.lines_for(text, Instant::now()) {
-            eprintln!("candlewick: {line}");
+            let _ = writeln!(std::io::stderr(), "candlewick: {line}");
         }
     }
 

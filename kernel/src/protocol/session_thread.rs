@@ -3,6 +3,7 @@
 use crate::session::{Control, Host, Outcome, Output, Report, Session};
 use anyhow::{Context, Result};
 use std::cell::RefCell;
+use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -164,7 +165,7 @@ impl SessionThread {
 fn opened(open: Open, say: mpsc::UnboundedSender<Output>) -> Result<Box<dyn Session>, String> {
     let mut progress = |output| {
         if let Output::Stderr(text) = &output {
-            eprint!("{text}");
+            let _ = write!(std::io::stderr(), "{text}");
         }
         let _ = say.send(output);
     };

@@ -3,6 +3,8 @@
 //! rust-analyzer reads every package that cells import, for seconds and some hundred megabytes: too much to do before the
 //! first cell, and nothing that a cell should wait for.
 
+use super::cell::words;
+use super::privates::Names;
 use super::{Completion, Completions};
 use crate::build::{SessionFolder, Template};
 use anyhow::{Context, Result, bail};
@@ -222,11 +224,12 @@ fn answer_all() -> Result<()> {
         EvalContext::with_subprocess_command(runtime).map_err(|error| anyhow::anyhow!("{error}"))?;
     let mut context = CommandContext::with_eval_context(context);
     // The first question takes seconds, in which rust-analyzer reads all packages; so it is nobody's.
-    let _ = complete(&mut context, WARM_UP, WARM_UP.len());
+    let _ = complete(&mut context, &Names::default(), WARM_UP, WARM_UP.len());
+    let names = Names::here();
     let mut out = std::io::stdout();
     for line in std::io::stdin().lock().lines() {
         let answer = match serde_json::from_str(&line?) {
-            Ok(Question::Complete { code, at }) => complete(&mut context, &code, at),
+            Ok(Question::Complete { code, at }) => complete(&mut context, &names, &code, at),
             Ok(Question::Inspect { code, at }) => inspect(&mut context, &code, at),
             Err(_) => Answer::Nothing,
         };
@@ -236,10 +239,12 @@ fn answer_all() -> Result<()> {
     Ok(())
 }
 
-fn complete(context: &mut CommandContext, code: &str, at: usize) -> Answer {
+fn complete(context: &mut CommandContext, private: &Names, code: &str, at: usize) -> Answer {
     match context.completions(code, at) {
         Ok(found) => {
-            let matches = found.completions.into_iter().map(|one| (one.code, one.kind.to_owned(), one.label));
+            let own = words(code);
+            let matches = found.completions.into_iter().filter(|one| !private.keep(one.kind, &one.code, &own));
+            let matches = matches.map(|one| (one.code, one.kind.to_owned(), one.label));
             Answer::Completions { matches: matches.collect(), start: found.start_offset, end: found.end_offset }
         }
         Err(_) => Answer::Nothing,

@@ -18,7 +18,13 @@ impl EvcxrSession {
                     host.send(Output::Stdout(self.variables()));
                     None
                 }
-                _ => Some(refused(name)),
+                _ => match needless(name) {
+                    Some(why) => {
+                        host.send(Output::Stdout(format!("`:{name}` changes nothing here: {why}.\n")));
+                        None
+                    }
+                    None => Some(refused(name)),
+                },
             };
             if outcome.is_some() {
                 return Ok(outcome);
@@ -77,14 +83,27 @@ impl EvcxrSession {
     }
 }
 
+/// Why a notebook that is written for the stock kernel runs without a command: none where it would not be the same then.
+fn needless(command: &str) -> Option<&'static str> {
+    match command {
+        "opt" | "linker" | "cache" | "clear_cache" | "sccache" => {
+            Some("cells are compiled as their dependencies are, once for all notebooks")
+        }
+        "preserve_vars_on_panic" => Some("a panic costs no variable of earlier cells"),
+        "timing" | "time_passes" => Some("how long a cell takes is shown by the front end, where it is asked to"),
+        _ => None,
+    }
+}
+
 /// What to say of a command that would leave the session in pieces, or that it has no need of.
 fn refused(command: &str) -> Outcome {
     let instead = match command {
         "clear" | "restart" | "quit" => "restart or shut down the kernel instead",
         "type" | "t" | "doc" | "help" => "ask the front end about a name, with Shift-Tab or `?`",
-        "load_config" | "toolchain" | "linker" | "opt" | "codegen_backend" => {
+        "load_config" | "toolchain" | "codegen_backend" | "build_env" | "allow_static_linking" => {
             "cells are compiled as their dependencies are, once for all notebooks"
         }
+        "env" => "set the variable before the kernel starts",
         _ => "`:dep` and `:vars` are known",
     };
     let message = format!("`:{command}` is not for this kernel: {instead}");

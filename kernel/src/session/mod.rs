@@ -11,6 +11,7 @@ mod diagnostics;
 mod end;
 mod evcxr_session;
 mod names;
+mod privates;
 mod refusals;
 mod reins;
 mod said;

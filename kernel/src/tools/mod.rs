@@ -80,7 +80,7 @@ pub fn stand_in() -> Option<ExitCode> {
         }
         "cargo" if has("build") && has("--message-format=json") && is_session() => rustc::build(&arguments),
         "cargo" => real(REAL_CARGO, &arguments),
-        "rustc" if has("--print") && has("sysroot") => {
+        "rustc" if has("--print") && has("sysroot") && !is_analyst() => {
             return Some(refuse("the library's sources are not wanted here"));
         }
         "rustc" => real(REAL_RUSTC, &arguments),
