@@ -23,13 +23,3 @@ def test_a_message_that_is_dropped_ends_nothing_where_the_log_is_closed(unheard)
     for frames in [[b"<IDS|MSG>", b"forged", b"{}", b"{}", b"{}", b"{}"], [b"no delimiter"], [b"<IDS|MSG>"]]:
         socket.send_multipart(frames)
     assert unheard.run("6 * 7").value == "42"
-
-
-def test_a_dependency_is_compiled_where_nobody_reads_what_cargo_says(unheard, tmp_path):
-    """evcxr repeats on standard error which crates cargo compiles, and panics, twice, where that is closed."""
-    (tmp_path / "Cargo.toml").write_text('[package]\nname = "tiny"\nversion = "1.0.0"\nedition = "2024"\n')
-    (tmp_path / "src").mkdir()
-    (tmp_path / "src" / "lib.rs").write_text("pub fn one() -> i32 { 1 }")
-    unheard.good("let kept = 2;")
-    unheard.good(f':dep tiny = {{ path = "{tmp_path}" }}')
-    assert unheard.run("tiny::one() + kept").value == "3"

@@ -16,8 +16,6 @@ pub struct Args {
 
 pub fn execute(args: &Args) -> anyhow::Result<End> {
     let connection = read_connection_file(&args.connection_file)?;
-    #[cfg(unix)]
-    let _stays_open = super::standard_error::StaysOpen::new();
     protocol::serve(&connection, kernel_info(), |progress| open_session(Options::default(), progress))?;
     Ok(End::AllRan)
 }

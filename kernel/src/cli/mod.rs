@@ -10,8 +10,6 @@ mod lab;
 mod lesson;
 mod run;
 mod running;
-#[cfg(unix)]
-mod standard_error;
 #[cfg(test)]
 mod tests;
 
