@@ -37,7 +37,7 @@ pub mod prelude {
     pub use crate::candle_nn;
     pub use crate::data::{Dataset, Photo, Sketches, cats_vs_dogs, flowers, sketches};
     pub use crate::evaluate::Predictions;
-    pub use crate::explain::{Explain, HeatMapOptions, Method};
+    pub use crate::explain::{Explain, FilterOptions, HeatMapOptions, Method};
     pub use crate::freeze::Frozen;
     pub use crate::images::{Batch, Pixels, Preprocess};
     pub use crate::lesson::{check, hint, progress, solution};
