@@ -48,3 +48,10 @@ fn the_flowers_solution_shows_what_is_saved() {
         check(&["flowers_solution.ipynb"]);
     }
 }
+
+#[test]
+fn inside_convnets_shows_what_is_saved() {
+    if weights().is_some() && weights_of("inception_v3.keras_in1k").is_some() {
+        check(&["inside_convnets.ipynb"]);
+    }
+}

@@ -91,7 +91,10 @@ fn a_lesson_takes_photos_from_a_folder_that_exists() {
 #[test]
 fn an_unknown_lesson_is_answered_with_the_known_ones() {
     let error = Args::try_parse_from(["candlewick", "lesson", "cats_vs_dog"]).unwrap_err().to_string();
-    assert!(error.contains("[possible values: cats_vs_dogs]") && error.contains("similar"), "{error}");
+    assert!(
+        error.contains("[possible values: cats_vs_dogs, flowers_solution]") && error.contains("similar"),
+        "{error}"
+    );
 }
 
 #[test]

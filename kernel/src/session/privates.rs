@@ -66,7 +66,10 @@ impl Names {
 
     /// Whatever is defined below a folder may be used: the standard library, too large to be read word by word.
     fn pass_on(&mut self, folder: &Path) {
-        let Ok(definition) = Regex::new(r"\b(fn|struct|enum|trait|type|mod|union|const|static) (\w+)") else { return };
+        let Ok(definition) = Regex::new(r"\b(?:const )?(fn|struct|enum|trait|type|mod|union|const|static) (\w+)")
+        else {
+            return;
+        };
         each_source(folder, &mut |text| {
             for found in definition.captures_iter(text) {
                 let kind = match &found[1] {
