@@ -28,9 +28,9 @@ impl Ropes {
         std::thread::scope(|scope| {
             let shares = self.0.iter().zip(all.chunks_mut(share));
             let threads: Vec<_> = shares.map(|(pool, some)| scope.spawn(|| pool.install(|| run(some)))).collect();
-            let joined = threads.into_iter().map(|thread| thread.join());
+            let mut joined = threads.into_iter().map(|thread| thread.join());
             // A panic ends the cell, as it would have without a thread.
-            joined.map(|done| done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+            joined.try_for_each(|done| done.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
         })
     }
 }
