@@ -167,6 +167,7 @@ fn interrupted_work_keeps_what_it_has_reached() {
 
     fine_tuning_keeps_what_it_has_reached(folder.path());
     climbing_keeps_what_it_has_reached(folder.path());
+    looking_inside_stops();
 }
 
 /// Called by the only test here, too.
@@ -206,4 +207,20 @@ fn fine_tuning_keeps_what_it_has_reached(folder: &std::path::Path) {
     assert_eq!(seen.load(Ordering::SeqCst), 405, "five batches, and then no more");
     assert!(weight(&model) != vec![1.0; 3] && model.frozen().identity() != identity);
     notebook::resume();
+}
+
+/// What runs the network many times stops between two batches; what runs it once does not ask.
+fn looking_inside_stops() {
+    let net = MobileNetV2::random(1).unwrap().freeze().unwrap();
+    let set = photos(2);
+    let photo = &set.photos()[0];
+    let map = net.heat_map(photo, "7").unwrap();
+    notebook::interrupt();
+    let occlusion = HeatMapOptions { method: Method::OCCLUSION, ..HeatMapOptions::default() };
+    assert!(matches!(net.heat_map_with(photo, occlusion), Err(Error::Interrupted)));
+    assert!(matches!(net.faithfulness(&map), Err(Error::Interrupted)));
+    assert!(matches!(net.silent_channels(&set), Err(Error::Interrupted)));
+    assert!(net.heat_map(photo, "7").is_ok());
+    notebook::resume();
+    assert!(net.silent_channels(&set).is_ok());
 }

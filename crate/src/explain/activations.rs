@@ -9,7 +9,8 @@ use crate::{Error, Result};
 use candle_core::{DType, Tensor};
 use std::fmt;
 
-/// What some layers of a network answer to one photo. It shows itself as a grid of channels a layer when it ends a cell.
+/// What some layers of a network answer to one photo. It shows itself as a grid of channels a layer when it ends a
+/// cell.
 ///
 /// Early layers answer to edges and colours, and their channels look like the photo; later ones to parts of things, and
 /// most of their places say nothing.
@@ -50,8 +51,8 @@ impl Activations {
     /// The share of a layer's channels, 0 to 1, in which nothing is above 0.
     ///
     /// Behind a ReLU such a channel is zero everywhere: it is silent, and says nothing of this photo. A layer that ends
-    /// without one, as MobileNetV2's `features.1` to `features.17` do, goes below zero as well; there such a channel is not
-    /// silent, only negative.
+    /// without one, as MobileNetV2's `features.1` to `features.17` do, goes below zero as well; there such a channel is
+    /// not silent, only negative.
     ///
     /// # Errors
     /// As for [`get`](Self::get).
@@ -105,8 +106,8 @@ impl fmt::Debug for Activations {
     }
 }
 
-/// Of the activations `(C, h, w)` of one photo: how many channels there are, which of them have nothing above 0, and the
-/// share of all numbers that are not above 0.
+/// Of the activations `(C, h, w)` of one photo: how many channels there are, which of them have nothing above 0, and
+/// the share of all numbers that are not above 0.
 pub(super) fn silence(activations: &Tensor) -> Result<(usize, Vec<bool>, f64)> {
     let values = numbers(activations)?;
     let [channels, height, width] = sizes(activations)?;

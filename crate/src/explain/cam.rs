@@ -5,15 +5,14 @@
 //!
 //! - CAM (Zhou et al. 2016, <https://arxiv.org/abs/1512.04150>): `c_k = w_k`;
 //! - Grad-CAM (Selvaraju et al. 2017, <https://arxiv.org/abs/1610.02391>): `c_k` the mean of `g_k` over places;
-//! - Grad-CAM++ (Chattopadhay et al. 2018, <https://arxiv.org/abs/1710.11063>, equation 19): `c_k` the sum over places of
-//!   `alpha * relu(g_k)`, `alpha = 1 / (2 + g_k * sum(A_k))`.
+//! - Grad-CAM++ (Chattopadhay et al. 2018, <https://arxiv.org/abs/1710.11063>, equation 19): `c_k` the sum over places
+//!   of `alpha * relu(g_k)`, `alpha = 1 / (2 + g_k * sum(A_k))`.
 //!
-//! Behind global average pooling and one dense layer `g_k` is `w_k` over the number of places, so that Grad-CAM is CAM up to
-//! scale.
+//! Behind global average pooling and one dense layer `g_k` is `w_k` over the number of places, so that Grad-CAM is CAM
+//! up to scale.
 
-use super::Subject;
 use super::activations::numbers;
-use super::heat_map::{Method, Relevance};
+use super::{Method, Relevance, Subject};
 use crate::{Error, Result};
 use candle_core::{Tensor, Var};
 
@@ -110,7 +109,8 @@ pub(super) fn relevance(
 
 /// What each channel counts in Grad-CAM++, from activations and gradients `(C, places)`.
 ///
-/// Derived for activations behind a ReLU. Where a layer goes below zero alpha may not be positive; such places count nothing.
+/// Derived for activations behind a ReLU. Where a layer goes below zero alpha may not be positive; such places count
+/// nothing.
 fn plus_plus(activations: &Tensor, gradients: &Tensor) -> Result<Tensor> {
     let (channels, places) = activations.dims2()?;
     let (activations, gradients) = (numbers(activations)?, numbers(gradients)?);

@@ -12,13 +12,13 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::fmt;
 
-/// What becomes of a class's probability as the places that a heat map marks go, or come: at 33 even steps from no pixel to
-/// all of them. It shows itself as two curves when it ends a cell.
+/// What becomes of a class's probability as the places that a heat map marks go, or come: at 33 even steps from no
+/// pixel to all of them. It shows itself as two curves when it ends a cell.
 ///
-/// Deletion begins with the photo and puts its mean colour in the place of the pixels that the map marks strongest; a faithful
-/// map's probability falls early, its area is small. Insertion begins with the photo blurred beyond recognition and puts the
-/// strongest pixels in first; a faithful map's area is large. A random map of the same coarseness (up to 14 x 14 places, seed
-/// 0) says what areas chance gives on this photo.
+/// Deletion begins with the photo and puts its mean colour in the place of the pixels that the map marks strongest; a
+/// faithful map's probability falls early, its area is small. Insertion begins with the photo blurred beyond
+/// recognition and puts the strongest pixels in first; a faithful map's area is large. A random map of the same
+/// coarseness (up to 14 x 14 places, seed 0) says what areas chance gives on this photo.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Faithfulness {
     /// The class.
@@ -107,10 +107,13 @@ impl Faithfulness {
         )
     }
 
-    /// Shows the curves below a notebook cell.
+    /// Shows the curves below a notebook cell, with what they say in words.
     pub fn evcxr_display(&self) {
         match self.curves() {
-            Ok(picture) => picture.show_beside(&self.to_string()),
+            Ok(picture) => {
+                picture.evcxr_display();
+                println!("{self}");
+            }
             Err(_) => display::text(&self.to_string()),
         }
     }

@@ -1,104 +1,14 @@
 //! Where a network looks: a map of what speaks for a class, over the photo.
 
 use super::activations::numbers;
-use super::{Faithfulness, Subject};
+use super::{Faithfulness, HeatMapOptions, Method, Relevance, Subject};
 use crate::data::Photo;
 use crate::images::Pixels;
 use crate::notebook::{Picture, display};
-use crate::plot::{self, HeatPanel, HeatScale, Mark, heat_panels};
+use crate::plot::{self, ColourMap, HeatPanel, HeatScale, Mark, heat_panels};
 use crate::{Error, Result};
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use std::fmt;
-
-/// How a heat map is found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Method {
-    /// Class activation map (Zhou et al. 2016): the last convolution's channels, weighted by the head's own weights. Exact
-    /// for a network that ends in global average pooling and one dense layer, and for no other layer.
-    Cam,
-    /// Grad-CAM (Selvaraju et al. 2017): any layer's channels, weighted by the mean gradient of the logit.
-    #[default]
-    GradCam,
-    /// Grad-CAM++ (Chattopadhay et al. 2018): places with a positive gradient count, the less the more active a channel is;
-    /// finds several things of one kind more evenly.
-    GradCamPlusPlus,
-    /// Occlusion (Zeiler and Fergus 2014): what the logit loses as squares of the photo are covered. Without gradients, so it
-    /// is slower, and its own witness.
-    Occlusion {
-        /// Side of the squares, in pixels of the network's input.
-        patch: usize,
-        /// How far apart they are, at most `patch`.
-        stride: usize,
-    },
-}
-
-impl Method {
-    /// Squares of 48 pixels, 16 apart: 144 of them on MobileNetV2's 224 pixels.
-    pub const OCCLUSION: Self = Self::Occlusion { patch: 48, stride: 16 };
-}
-
-impl fmt::Display for Method {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Cam => f.write_str("CAM"),
-            Self::GradCam => f.write_str("Grad-CAM"),
-            Self::GradCamPlusPlus => f.write_str("Grad-CAM++"),
-            Self::Occlusion { patch, stride } => write!(f, "occlusion by squares of {patch} pixels, {stride} apart"),
-        }
-    }
-}
-
-/// What a heat map is to show. The default is Grad-CAM for the predicted class at the last convolution.
-///
-/// ```
-/// use candlewick::prelude::*;
-/// let net = MobileNetV2::random(42)?;
-/// let photo = Pixels::new(1, 2, vec![200, 30, 30, 30, 200, 30])?;
-/// let options = HeatMapOptions { layer: Some("features.13".into()), ..HeatMapOptions::default() };
-/// let map = net.heat_map_with(&photo, options)?;
-/// assert_eq!(map.map.dims(), [14, 14]);
-/// # Ok::<(), Error>(())
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct HeatMapOptions {
-    /// The class, by name or number; none is the one that the network predicts.
-    pub class: Option<String>,
-    /// The layer, by name; none is the last convolution. Earlier layers see finer and understand less.
-    pub layer: Option<String>,
-    /// How it is found.
-    pub method: Method,
-    /// Whether its [`Faithfulness`] is measured and shown under it: 132 runs of the network more.
-    pub faithfulness: bool,
-}
-
-/// How much each place speaks for a class, and what the network says of it: the numbers behind a [`HeatMap`].
-#[derive(Clone, Debug)]
-pub struct Relevance {
-    /// `(h, w)`, nothing below 0.
-    pub values: Tensor,
-    /// The class's logit.
-    pub logit: f32,
-    /// The class's probability, 0 to 1.
-    pub probability: f32,
-}
-
-impl Relevance {
-    /// Of logits `(1, K)`.
-    ///
-    /// # Errors
-    /// [`Error::Data`] where something is no number.
-    pub(super) fn new(values: Tensor, logits: &Tensor, class: usize) -> Result<Self> {
-        let logits = numbers(logits)?;
-        let logit = logits.get(class).copied().unwrap_or(f32::NAN);
-        let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let probability = (logit - most).exp() / logits.iter().map(|logit| (logit - most).exp()).sum::<f32>();
-        if !probability.is_finite() || numbers(&values)?.iter().any(|value| !value.is_finite()) {
-            return Err(Error::Data("the heat map is not all numbers: are the weights, or the photo's values?".into()));
-        }
-        Ok(Self { values, logit, probability })
-    }
-}
 
 /// Where a network looks for a class in one photo. It shows itself over the photo when it ends a cell.
 #[derive(Clone)]
@@ -163,7 +73,12 @@ impl HeatMap {
             _ => Some(layer.unwrap_or(subject.backbone.spec().last_convolution).to_owned()),
         };
         let map = |(class, found): (&usize, Relevance)| {
-            let peak = numbers(&found.values)?.into_iter().fold(0.0, f32::max);
+            let mut values = numbers(&found.values)?;
+            let peak = values.iter().copied().fold(0.0, f32::max);
+            if peak > 0.0 {
+                // Not candle's quotient, which multiplies by the reciprocal: the largest need not become 1.
+                values.iter_mut().for_each(|value| *value /= peak);
+            }
             let mut map = Self {
                 name: photo.name.clone(),
                 photo: shown.clone(),
@@ -172,7 +87,7 @@ impl HeatMap {
                 probability: found.probability,
                 method: options.method,
                 layer: layer.clone(),
-                map: if peak > 0.0 { (found.values / f64::from(peak))? } else { found.values },
+                map: Tensor::from_vec(values, found.values.dims(), &Device::Cpu)?,
                 peak,
                 faithfulness: None,
                 index: *class,
@@ -197,12 +112,21 @@ impl HeatMap {
     /// # Errors
     /// [`Error::Plot`] where the map has been changed into no numbers.
     pub fn overlay(&self) -> Result<Picture> {
+        self.overlay_in(ColourMap::Viridis)
+    }
+
+    /// The same in other colours: `ColourMap::Jet` shows edges that are none.
+    ///
+    /// # Errors
+    /// As for [`overlay`](Self::overlay).
+    pub fn overlay_in(&self, colours: ColourMap) -> Result<Picture> {
         let (values, height, width) = self.values()?;
         let map = plot::HeatMap { values: &values, height, width };
         let (title, note) = (self.title(), self.note());
         let over = HeatPanel { note: &note, ..HeatPanel::over(&self.photo, map, &title) };
         let heading = format!("{}: what speaks for {}", self.how(), self.class);
-        heat_panels(&[vec![HeatPanel::photo(&self.photo, &self.name), over]], &HeatScale::unit(MEANING), &heading)
+        let scale = HeatScale { colours, ..HeatScale::unit(MEANING) };
+        heat_panels(&[vec![HeatPanel::photo(&self.photo, &self.name), over]], &scale, &heading)
     }
 
     /// The method and where it looked: `Grad-CAM at features.18`.

@@ -1,7 +1,7 @@
 //! Looking inside a network: what its layers answer to, what its filters look for, and where it looks.
 //!
-//! Whatever is an [`Explain`] has the methods; each answers with a value that shows itself in a cell. [`Subject`] has the
-//! same in tensors.
+//! Whatever is an [`Explain`] has the methods; each answers with a value that shows itself in a cell. [`Subject`] has
+//! the same in tensors.
 
 mod activations;
 mod ascent;
@@ -9,6 +9,8 @@ mod cam;
 mod faithfulness;
 mod heat_map;
 mod heat_maps;
+mod looking;
+mod method;
 mod mistakes;
 mod occlusion;
 mod silence;
@@ -19,8 +21,10 @@ mod tests;
 pub use activations::Activations;
 pub use ascent::{Ended, Filter, FilterOptions, Filters, Objective, Parametrisation};
 pub use faithfulness::Faithfulness;
-pub use heat_map::{HeatMap, HeatMapOptions, Method, Relevance};
+pub use heat_map::HeatMap;
 pub use heat_maps::HeatMaps;
+pub use looking::Explain;
+pub use method::{HeatMapOptions, Method, Relevance};
 pub use mistakes::{Mistake, Mistakes};
 pub use silence::{SilentChannels, SilentLayer};
-pub use subject::{Explain, Subject};
+pub use subject::Subject;

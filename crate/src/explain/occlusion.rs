@@ -1,12 +1,12 @@
 //! Occlusion: what the logit loses as parts of the photo are covered (Zeiler and Fergus 2014,
 //! <https://arxiv.org/abs/1311.2901>). It needs no gradient.
 
-use super::Subject;
 use super::activations::numbers;
-use super::heat_map::Relevance;
+use super::{Relevance, Subject};
 use crate::notebook::{Progress, interrupted};
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
+use std::ops::Range;
 
 /// Photos that are run at once.
 pub(super) const AT_ONCE: usize = 16;
@@ -37,38 +37,65 @@ pub(super) fn relevance(
         .flat_map(|top| starts(width, patch, stride).into_iter().map(move |left| (top, left)))
         .collect();
     let photo_values = numbers(photo)?;
-    let mut sums = vec![vec![0f64; height * width]; classes.len()];
-    let mut covered = vec![0u32; height * width];
+    let mut losses = Losses::new(height * width, classes.len());
     let progress = Progress::new("Covering the photo", Some(corners.len() as u64), "squares");
     for corners in corners.chunks(AT_ONCE) {
         if interrupted() {
             return Err(Error::Interrupted);
         }
-        let mut batch = photo_values.repeat(corners.len());
-        for (photo, corner) in batch.chunks_exact_mut(photo_values.len()).zip(corners) {
-            for plane in photo.chunks_exact_mut(height * width) {
-                square(*corner, patch, width).for_each(|row| plane[row].fill(0.0));
-            }
-        }
+        let batch = corners.iter().flat_map(|corner| without(&photo_values, *corner, patch, (height, width))).collect();
         let batch = Tensor::from_vec(batch, (corners.len(), channels, height, width), &Device::Cpu)?;
-        let logits = subject.logits_of(&batch.to_device(photo.device())?)?.to_device(&Device::Cpu)?;
-        for (corner, logits) in corners.iter().zip(numbers(&logits)?.chunks_exact(before.len())) {
-            for row in square(*corner, patch, width) {
-                covered[row.clone()].iter_mut().for_each(|count| *count += 1);
-                for (sums, class) in sums.iter_mut().zip(classes) {
-                    let loss = f64::from(before[*class]) - f64::from(logits[*class]);
-                    sums[row.clone()].iter_mut().for_each(|sum| *sum += loss);
-                }
-            }
+        let logits = numbers(&subject.logits_of(&batch.to_device(photo.device())?)?)?;
+        for (corner, logits) in corners.iter().zip(logits.chunks_exact(before.len())) {
+            let lost = |class: &usize| f64::from(before[*class]) - f64::from(logits[*class]);
+            losses.add(square(*corner, patch, width), classes.iter().map(lost));
         }
         progress.advance(corners.len() as u64);
     }
-    let map = |(sums, class): (Vec<f64>, &usize)| {
-        let mean = |(sum, count): (&f64, &u32)| (sum / f64::from((*count).max(1))).max(0.0) as f32;
-        let values: Vec<f32> = sums.iter().zip(&covered).map(mean).collect();
+    let map = |(values, class): (Vec<f32>, &usize)| {
         Relevance::new(Tensor::from_vec(values, (height, width), &Device::Cpu)?, &whole, *class)
     };
-    sums.into_iter().zip(classes).map(map).collect()
+    losses.means().zip(classes).map(map).collect()
+}
+
+/// A photo `(C, height, width)` with a square of zeros.
+fn without(photo: &[f32], corner: (usize, usize), patch: usize, (height, width): (usize, usize)) -> Vec<f32> {
+    let mut photo = photo.to_vec();
+    for plane in photo.chunks_exact_mut(height * width) {
+        square(corner, patch, width).for_each(|row| plane[row].fill(0.0));
+    }
+    photo
+}
+
+/// What each class's logit has lost at each pixel, summed over the squares that cover it.
+struct Losses {
+    /// One plane a class.
+    sums: Vec<Vec<f64>>,
+    squares: Vec<u32>,
+}
+
+impl Losses {
+    fn new(pixels: usize, classes: usize) -> Self {
+        Self { sums: vec![vec![0.0; pixels]; classes], squares: vec![0; pixels] }
+    }
+
+    fn add(&mut self, rows: impl Iterator<Item = Range<usize>> + Clone, lost: impl Iterator<Item = f64>) {
+        for row in rows.clone() {
+            self.squares[row].iter_mut().for_each(|squares| *squares += 1);
+        }
+        for (sums, lost) in self.sums.iter_mut().zip(lost) {
+            for row in rows.clone() {
+                sums[row].iter_mut().for_each(|sum| *sum += lost);
+            }
+        }
+    }
+
+    /// The mean loss at each pixel, nothing below 0, for each class.
+    fn means(self) -> impl Iterator<Item = Vec<f32>> {
+        let Self { sums, squares } = self;
+        let mean = |(sum, squares): (&f64, &u32)| (sum / f64::from((*squares).max(1))).max(0.0) as f32;
+        sums.into_iter().map(move |sums| sums.iter().zip(&squares).map(mean).collect())
+    }
 }
 
 /// Where squares begin along a side: every `stride`, and one at the end, so that the last pixels are covered too.
@@ -82,7 +109,7 @@ fn starts(side: usize, patch: usize, stride: usize) -> Vec<usize> {
 }
 
 /// The rows of a square, as ranges of a plane.
-fn square((top, left): (usize, usize), patch: usize, width: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+fn square((top, left): (usize, usize), patch: usize, width: usize) -> impl Iterator<Item = Range<usize>> + Clone {
     (top..top + patch).map(move |row| row * width + left..row * width + left + patch)
 }
 

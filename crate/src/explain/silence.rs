@@ -3,7 +3,7 @@
 use super::Subject;
 use super::activations::silence;
 use crate::data::Photo;
-use crate::notebook::{Picture, Progress, interrupted};
+use crate::notebook::{Picture, Progress, display, interrupted};
 use crate::plot;
 use crate::{Error, Result};
 use candle_core::Tensor;
@@ -56,8 +56,8 @@ impl SilentChannels {
         Ok(Self { model: model.to_owned(), photos: photos.len(), layers })
     }
 
-    /// Of all pairs of layers, the share, 0 to 1, whose deeper one has the larger share of silent channels; equal ones count
-    /// half. Without any order it would be a half.
+    /// Of all pairs of layers, the share, 0 to 1, whose deeper one has the larger share of silent channels; equal ones
+    /// count half. Without any order it would be a half.
     pub fn deeper_is_sparser(&self) -> f64 {
         let shares: Vec<f64> = self.layers.iter().map(|layer| layer.silent).collect();
         let (mut ordered, mut pairs) = (0.0, 0.0);
@@ -103,7 +103,7 @@ impl SilentChannels {
                 picture.evcxr_display();
                 println!("{self}");
             }
-            Err(_) => crate::notebook::display::text(&self.to_string()),
+            Err(_) => display::text(&self.to_string()),
         }
     }
 }
@@ -117,7 +117,7 @@ impl fmt::Display for SilentChannels {
         let share = |layer: &SilentLayer| format!("{:.1} % in {}", 100.0 * layer.silent, layer.layer);
         writeln!(
             f,
-            "{}, {}, {} ReLUs: {} silent channels, {} at the end.",
+            "Silent channels of {}, {}, {} ReLUs: {} at the beginning, {} at the end.",
             self.model,
             photos(self.photos),
             self.layers.len(),

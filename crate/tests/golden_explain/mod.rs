@@ -4,7 +4,7 @@
 
 use crate::golden_numbers::{bits, flat, numbers, signed_tensor, synthetic};
 use candlewick::candle_core::{Device, Tensor};
-use candlewick::models::{Backbone, InceptionV3, MobileNetV2};
+use candlewick::models::{InceptionV3, MobileNetV2};
 use candlewick::weights::Weights;
 use serde_json::Value;
 use std::collections::HashMap;

@@ -1,6 +1,7 @@
 use super::*;
 use crate::evaluate::Predictions;
 use crate::models::{InceptionV3, MobileNetV2};
+use crate::plot::ColourMap;
 
 const ALL: [Method; 4] =
     [Method::Cam, Method::GradCam, Method::GradCamPlusPlus, Method::Occlusion { patch: 8, stride: 5 }];
@@ -28,7 +29,7 @@ fn every_method_finds_red_on_the_left_and_blue_on_the_right() {
         for map in [red, blue] {
             let values = numbers(&map.map);
             assert!(values.iter().all(|value| (0. ..=1.).contains(value)) && values.contains(&1.), "{method}");
-            assert!(map.peak > 0. && map.overlay().is_ok());
+            assert!(map.peak > 0. && map.overlay().is_ok() && map.overlay_in(ColourMap::Jet).is_ok());
         }
     }
 }

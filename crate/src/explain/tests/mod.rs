@@ -11,11 +11,12 @@ use crate::data::Photo;
 use crate::images::{Pixels, Preprocess};
 use crate::models::{Backbone, BackboneSpec, Layers, Tap};
 use candle_core::{Device, Tensor};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 const SIDE: usize = 32;
 
-/// Stands in for a network: squares what a mask leaves of the photo, and pools. Smooth, so that gradients can be held to
-/// differences, and small, so that they can be worked out by hand.
+/// Stands in for a network: squares what a mask leaves of the photo, and pools. Smooth, so that gradients can be held
+/// to differences, and small, so that they can be worked out by hand.
 ///
 /// `first` is the masked photo `(3, 32, 32)`, `last` its squares pooled by twos `(3, 16, 16)`, `flat` the features
 /// `(3, 1, 1)`.
@@ -24,6 +25,8 @@ struct Squares {
     /// `(32, 32)`.
     mask: Tensor,
     head: Option<(Tensor, Tensor)>,
+    /// How often it has pooled.
+    pooled: AtomicUsize,
 }
 
 impl Squares {
@@ -40,7 +43,7 @@ impl Squares {
         let mask: Vec<f32> = (0..SIDE * SIDE).map(|place| mask(place / SIDE, place % SIDE)).collect();
         let mask = Tensor::from_vec(mask, (SIDE, SIDE), &Device::Cpu).unwrap();
         let head = (Tensor::new(&weights, &Device::Cpu).unwrap(), Tensor::new(&biases, &Device::Cpu).unwrap());
-        Self { spec, mask, head: Some(head) }
+        Self { spec, mask, head: Some(head), pooled: AtomicUsize::new(0) }
     }
 
     /// Sees all, and tells red from blue.
@@ -65,6 +68,7 @@ impl Backbone for Squares {
 
     fn tapped(&self, photos: &Tensor, tap: &mut Tap<'_>) -> Result<Option<Tensor>> {
         let Some(x) = tap("first", photos.broadcast_mul(&self.mask)?)? else { return Ok(None) };
+        self.pooled.fetch_add(1, Ordering::SeqCst);
         let Some(x) = tap("last", x.sqr()?.avg_pool2d(2)?)? else { return Ok(None) };
         let Some(x) = tap("flat", x.mean_keepdim((2, 3))?)? else { return Ok(None) };
         Ok(Some(x.flatten_from(1)?))

@@ -1,0 +1,107 @@
+//! How long looking inside takes: activations and heat maps of one photo, by medians, as a table.
+//!
+//!     cargo run --release -p candlewick --example inside -- --threads 2 --repeats 9
+//!         [--model inception_v3] [--weights mobilenet_v2-b0353104.pth] [--plain]
+//!
+//! The network is frozen, as a learner's is; with `--plain` it is as it was loaded.
+
+use candlewick::prelude::*;
+use std::process::ExitCode;
+use std::time::Instant;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    // Before anything else uses the pool; where it exists already, its size stands and is what is reported.
+    let _ = rayon::ThreadPoolBuilder::new().num_threads(number("--threads", 2)).build_global();
+    let weights = value("--weights");
+    let plain = std::env::args().any(|argument| argument == "--plain");
+    match value("--model").as_deref() {
+        None | Some("mobilenet_v2") => {
+            let net = weights.map_or_else(|| MobileNetV2::random(0), |file| MobileNetV2::load(&file))?;
+            if plain { measure(&net) } else { measure(&net.freeze()?) }
+        }
+        Some("inception_v3") => {
+            let net = weights.map_or_else(|| InceptionV3::random(0), |file| InceptionV3::load(&file))?;
+            if plain { measure(&net) } else { measure(&net.freeze()?) }
+        }
+        Some(other) => {
+            eprintln!("--model takes mobilenet_v2 or inception_v3, not {other}");
+            std::process::exit(2)
+        }
+    }
+}
+
+fn measure(net: &(impl Explain + Backbone)) -> Result<()> {
+    let (repeats, photo, names) = (number("--repeats", 9).max(1), noise(640, 480), net.layer_names());
+    // Ten layers, evenly spread, the last one among them: no run can end early.
+    let ten: Vec<&str> = (1..=10).map(|part| names[part * names.len() / 10 - 1].as_str()).collect();
+    let middle = net.layers()[net.layers().len() / 2].name.clone();
+    let options =
+        |method, layer| HeatMapOptions { class: Some("281".to_owned()), method, layer, ..HeatMapOptions::default() };
+    let map = net.heat_map(&photo, "281")?;
+    println!("{}, {} threads, median of {repeats}", net.spec().name, rayon::current_num_threads());
+    row("activations of ten layers", repeats, || net.activations(&photo, &ten).map(drop))?;
+    row("Grad-CAM", repeats, || net.heat_map(&photo, "281").map(drop))?;
+    row("Grad-CAM, drawn", repeats, || net.heat_map(&photo, "281")?.overlay().map(drop))?;
+    for (name, method) in [("CAM", Method::Cam), ("Grad-CAM++", Method::GradCamPlusPlus)] {
+        row(name, repeats, || net.heat_map_with(&photo, options(method, None)).map(drop))?;
+    }
+    let earlier = format!("Grad-CAM at {middle}");
+    row(&earlier, repeats, || net.heat_map_with(&photo, options(Method::GradCam, Some(middle.clone()))).map(drop))?;
+    let once = repeats.min(3);
+    row("occlusion, 48 wide, 16 apart", once, || {
+        net.heat_map_with(&photo, options(Method::OCCLUSION, None)).map(drop)
+    })?;
+    row("faithfulness", once, || net.faithfulness(&map).map(drop))
+}
+
+/// Prints the median time of some runs, after one that does not count.
+fn row(what: &str, repeats: usize, work: impl Fn() -> Result<()>) -> Result<()> {
+    work()?;
+    let time = |_| {
+        let began = Instant::now();
+        work()?;
+        Ok(began.elapsed().as_secs_f64())
+    };
+    let mut seconds = (0..repeats).map(time).collect::<Result<Vec<f64>>>()?;
+    seconds.sort_by(f64::total_cmp);
+    let median = (seconds[(repeats - 1) / 2] + seconds[repeats / 2]) / 2.0;
+    println!("{what:<32}{:>9.1} ms (best {:.1})", 1e3 * median, 1e3 * seconds[0]);
+    Ok(())
+}
+
+fn value(name: &str) -> Option<String> {
+    std::env::args().skip_while(|argument| argument != name).nth(1)
+}
+
+fn number(name: &str, default: usize) -> usize {
+    match value(name).map(|text| text.parse()) {
+        None => default,
+        Some(Ok(number)) => number,
+        Some(Err(_)) => {
+            eprintln!("{name} takes a number");
+            std::process::exit(2)
+        }
+    }
+}
+
+/// Any pixels do.
+fn noise(height: usize, width: usize) -> Pixels {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let byte = |_| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 32) as u8
+    };
+    Pixels { height, width, rgb: (0..height * width * 3).map(byte).collect() }
+}

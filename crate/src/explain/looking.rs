@@ -1,0 +1,193 @@
+//! What one can ask of a network that is looked into.
+
+use super::ascent::{self, FilterOptions, Filters};
+use super::{Activations, Faithfulness, HeatMap, HeatMapOptions, HeatMaps, Mistakes, SilentChannels, Subject};
+use crate::Result;
+use crate::data::{Dataset, IntoPhoto};
+use crate::evaluate::TopLosses;
+use crate::freeze::Frozen;
+use crate::models::{Backbone, InceptionV3, MobileNetV2};
+use crate::train::{Classifier, TransferModel};
+
+/// What can be looked into: [`MobileNetV2`] and [`InceptionV3`] with ImageNet's classes, a [`Frozen`] one, a
+/// [`TransferModel`] or a loaded [`Classifier`] with the learner's own.
+///
+/// ```
+/// use candlewick::prelude::*;
+/// let net = MobileNetV2::random(42)?;
+/// let photo = Pixels::new(2, 2, vec![200, 30, 30, 30, 200, 30, 30, 30, 200, 90, 90, 90])?;
+/// let activations = net.activations(&photo, &["features.1", "features.18"])?;
+/// assert_eq!(activations.get("features.18")?.dims(), [1280, 7, 7]);
+/// let map = net.heat_map(&photo, "tabby")?;
+/// assert_eq!(map.map.dims(), [7, 7]);
+/// # Ok::<(), Error>(())
+/// ```
+pub trait Explain {
+    /// The network to look into.
+    fn subject(&self) -> Subject<'_>;
+
+    /// What the named layers answer to a photo, in one run: [`layers`](Backbone::layers) lists the layers,
+    /// `layer_names` the parts inside them too.
+    ///
+    /// # Errors
+    /// [`Error::Layer`](crate::Error::Layer), with the nearest name, for a layer that there is not; and where the photo
+    /// cannot be read.
+    fn activations(&self, photo: impl IntoPhoto, layers: &[&str]) -> Result<Activations> {
+        Activations::of(&self.subject(), &photo.into_photo()?, layers)
+    }
+
+    /// How many channels behind each ReLU say nothing of a photo, from the first layer to the last, as a mean over
+    /// photos. It runs the network once a photo: `photos.take(20)` looks at the first twenty.
+    ///
+    /// # Errors
+    /// [`Error::Data`](crate::Error::Data) for no photos, or a network that has no ReLU or does not tell;
+    /// [`Error::Interrupted`](crate::Error::Interrupted); and where a photo cannot be read.
+    fn silent_channels(&self, photos: &Dataset) -> Result<SilentChannels> {
+        SilentChannels::of(&self.subject(), photos.photos())
+    }
+
+    /// Where the network looks for a class: Grad-CAM at the last convolution.
+    ///
+    /// `class` is a name, as `"dog"`, or a number, as `"207"`.
+    ///
+    /// # Errors
+    /// As for [`heat_map_with`](Self::heat_map_with).
+    fn heat_map(&self, photo: impl IntoPhoto, class: &str) -> Result<HeatMap> {
+        let options = HeatMapOptions { class: Some(class.to_owned()), ..HeatMapOptions::default() };
+        HeatMap::of(&self.subject(), &photo.into_photo()?, &options)
+    }
+
+    /// Where the network looks, by any [`Method`](super::Method), for any class, at any layer.
+    ///
+    /// # Errors
+    /// - [`Error::Setting`](crate::Error::Setting), with the nearest name, for a class that there is not; for a layer
+    ///   without rows and columns; for CAM elsewhere than at the last convolution; for patches that do not fit the
+    ///   photo.
+    /// - [`Error::Layer`](crate::Error::Layer), with the nearest name, for a layer that there is not.
+    /// - [`Error::Weights`](crate::Error::Weights) where the network has no head.
+    /// - [`Error::Data`](crate::Error::Data) where the activations are no numbers.
+    /// - [`Error::Interrupted`](crate::Error::Interrupted) in occlusion and faithfulness; and where the photo cannot be
+    ///   read.
+    fn heat_map_with(&self, photo: impl IntoPhoto, options: HeatMapOptions) -> Result<HeatMap> {
+        HeatMap::of(&self.subject(), &photo.into_photo()?, &options)
+    }
+
+    /// What speaks for each of some classes, side by side: Grad-CAM at the last convolution.
+    ///
+    /// # Errors
+    /// As for [`heat_map_with`](Self::heat_map_with), and [`Error::Setting`](crate::Error::Setting) for no classes, or
+    /// more than 5.
+    fn heat_maps(&self, photo: impl IntoPhoto, classes: &[&str]) -> Result<HeatMaps> {
+        HeatMaps::of(&self.subject(), &photo.into_photo()?, classes, &HeatMapOptions::default())
+    }
+
+    /// How faithful a heat map of this network is: what becomes of its answer as the places that the map marks go, or
+    /// come.
+    ///
+    /// It runs the network 132 times: about a second for a frozen MobileNetV2, far longer for a network that is not
+    /// frozen.
+    ///
+    /// # Errors
+    /// [`Error::Setting`](crate::Error::Setting) for a map of another network's class,
+    /// [`Error::Interrupted`](crate::Error::Interrupted).
+    fn faithfulness(&self, map: &HeatMap) -> Result<Faithfulness> {
+        Faithfulness::of(&self.subject(), map)
+    }
+
+    /// The mistakes first: for each of the `n` highest losses what spoke for the class that the photo was taken for,
+    /// and what for its own.
+    ///
+    /// # Errors
+    /// [`Error::Setting`](crate::Error::Setting) for no photos at all, or classes of another model;
+    /// [`Error::Data`](crate::Error::Data) where the photos are not known;
+    /// [`Error::Interrupted`](crate::Error::Interrupted); and as for [`heat_map_with`](Self::heat_map_with).
+    fn explain_losses(&self, losses: &TopLosses, n: usize) -> Result<Mistakes> {
+        Mistakes::of(&self.subject(), losses, n)
+    }
+
+    /// What these channels of a layer look for: pictures that excite them, made from noise by gradient ascent.
+    ///
+    /// The pictures appear as they climb. An interrupt keeps what they have become, and says so; so does a climb on
+    /// which something stops being a number.
+    ///
+    /// ```
+    /// use candlewick::explain::FilterOptions;
+    /// use candlewick::prelude::*;
+    ///
+    /// let network = MobileNetV2::random(42)?; // `MobileNetV2::pretrained()?` for the trained weights
+    /// let quick = FilterOptions { steps: 2, side: 32, ..FilterOptions::default() };
+    /// let filters = network.filters("features.2", &[0, 5], quick)?;
+    /// assert_eq!(filters.filters[1].name, "features.2 #5");
+    /// assert_eq!(filters.filters[1].objective.len(), 2);
+    /// filters.grid()?; // what is shown where `filters` ends a cell
+    /// # Ok::<(), candlewick::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Layer`](crate::Error::Layer) with the nearest name; [`Error::Setting`](crate::Error::Setting) for a
+    /// channel that the layer does not have, no channel at all, and options out of range;
+    /// [`Error::Shape`](crate::Error::Shape) for a side the network does not take;
+    /// [`Error::Interrupted`](crate::Error::Interrupted) before the first step.
+    fn filters(&self, layer: &str, channels: &[usize], options: FilterOptions) -> Result<Filters> {
+        ascent::filters(&self.subject(), layer, |_| channels.to_vec(), options)
+    }
+
+    /// As [`filters`](Self::filters), of `count` channels, evenly spread from the layer's first on.
+    ///
+    /// # Errors
+    /// As for [`filters`](Self::filters).
+    fn some_filters(&self, layer: &str, count: usize, options: FilterOptions) -> Result<Filters> {
+        ascent::filters(&self.subject(), layer, |of| ascent::spread(count, of), options)
+    }
+
+    /// What a class looks like to the network: a picture that makes its logit large.
+    ///
+    /// # Errors
+    /// As for [`filters`](Self::filters); [`Error::Setting`](crate::Error::Setting), with the nearest name, for a class
+    /// that there is not; [`Error::Weights`](crate::Error::Weights) where the network has no head.
+    fn class_picture(&self, class: &str, options: FilterOptions) -> Result<Filters> {
+        self.class_pictures(&[class], options)
+    }
+
+    /// As [`class_picture`](Self::class_picture), of several classes.
+    ///
+    /// # Errors
+    /// As for [`class_picture`](Self::class_picture).
+    fn class_pictures(&self, classes: &[&str], options: FilterOptions) -> Result<Filters> {
+        ascent::classes(&self.subject(), classes, options)
+    }
+}
+
+impl Explain for MobileNetV2 {
+    fn subject(&self) -> Subject<'_> {
+        Subject::of_backbone(self)
+    }
+}
+
+impl Explain for InceptionV3 {
+    fn subject(&self) -> Subject<'_> {
+        Subject::of_backbone(self)
+    }
+}
+
+impl<B: Backbone> Explain for Frozen<B> {
+    fn subject(&self) -> Subject<'_> {
+        Subject::of_backbone(self.backbone()).with_engine(self.engine())
+    }
+}
+
+impl<B: Backbone> Explain for TransferModel<B> {
+    fn subject(&self) -> Subject<'_> {
+        let (frozen, head) = (self.frozen(), self.head());
+        let subject = Subject::with_head(frozen.backbone(), (head.weight(), head.bias()), self.classes());
+        subject.with_engine(frozen.engine())
+    }
+}
+
+impl Explain for Classifier {
+    fn subject(&self) -> Subject<'_> {
+        let (engine, head) = (self.engine(), self.head());
+        let subject = Subject::with_head(engine.backbone(), (head.weight(), head.bias()), self.classes());
+        subject.with_engine(engine)
+    }
+}
