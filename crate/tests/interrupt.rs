@@ -166,8 +166,8 @@ fn interrupted_work_keeps_what_it_has_reached() {
     notebook::resume();
 
     fine_tuning_keeps_what_it_has_reached(folder.path());
-    looking_inside_stops();
     climbing_keeps_what_it_has_reached(folder.path());
+    looking_inside_stops();
 }
 
 /// Called by the only test here, too.

@@ -99,7 +99,7 @@ impl Explain for Layered {
 /// Few steps on a small picture that nothing holds back.
 fn quick(steps: usize) -> FilterOptions {
     let still = FilterOptions { jitter: 2, rotation: 0.0, zoom: 0.0, total_variation: 0.0, ..FilterOptions::default() };
-    FilterOptions { steps, side: 16, decay: 0.0, ..still }
+    FilterOptions { steps, side: 16, learning_rate: 0.05, decay: 0.0, ..still }
 }
 
 /// The means of red, green and blue, in 0..=255.
