@@ -20,7 +20,7 @@ pub(crate) use names::no_such_layer;
 
 use crate::Result;
 use crate::images::Preprocess;
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 
 /// What a backbone is, without its weights.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,6 +66,11 @@ pub trait Backbone: Send + Sync + 'static {
 
     /// Its layers in order: name, kind and number of parameters.
     fn layers(&self) -> Vec<LayerInfo>;
+
+    /// Where its weights are: photos may come from any device, and what it makes of them is there.
+    fn device(&self) -> &Device {
+        &Device::Cpu
+    }
 }
 
 /// One architecture of this crate.

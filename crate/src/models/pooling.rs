@@ -1,6 +1,8 @@
 //! Pools whose windows overlap, out of operations that candle can differentiate; its own pools it cannot there.
 
 use crate::{Error, Result};
+#[cfg(feature = "cuda")]
+use candle_core::{CpuStorage, CudaStorage, CustomOp1, CustomOp2, Layout, Shape, bail};
 use candle_core::{Device, Tensor};
 
 /// The largest of each 3x3 window, two pixels apart, none beyond the edge: `(N, C, H, W)` to `(N, C, h, w)` with
@@ -10,6 +12,10 @@ use candle_core::{Device, Tensor};
 /// [`Error::Shape`] below 3x3 pixels.
 pub(super) fn max_pool(x: &Tensor) -> Result<Tensor> {
     match x.dims() {
+        #[cfg(feature = "cuda")]
+        &[_, _, height, width] if height >= 3 && width >= 3 && x.device().is_cuda() && super::depthwise::ours(x) => {
+            Ok(x.contiguous()?.apply_op1(Largest)?)
+        }
         &[_, _, height, width] if height >= 3 && width >= 3 => every_other(&every_other(x, 2)?, 3),
         dims => Err(Error::shape("a max pool of 3x3", "(N, C, H, W), H and W at least 3", dims)),
     }
@@ -26,6 +32,59 @@ fn every_other(x: &Tensor, dim: usize) -> Result<Tensor> {
         Ok(pairs.narrow(dim + 1, which, 1)?.squeeze(dim + 1)?)
     };
     Ok(half(0, 0)?.maximum(&half(0, 1)?)?.maximum(&half(1, 1)?)?)
+}
+
+/// The max pool on a GPU, in one launch each way; of several largest the first one has the gradient.
+#[cfg(feature = "cuda")]
+struct Largest;
+/// The gradient of its input: arguments input and gradient of the output.
+#[cfg(feature = "cuda")]
+struct ToLargest;
+
+#[cfg(feature = "cuda")]
+impl CustomOp1 for Largest {
+    fn name(&self) -> &'static str {
+        "max-pool"
+    }
+
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+        bail!("max-pool is for GPUs")
+    }
+
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> candle_core::Result<(CudaStorage, Shape)> {
+        crate::cuda::run(&crate::cuda::max_pool(layout.shape().dims4()?, false)?, &[(x, layout)])
+    }
+
+    fn bwd(&self, x: &Tensor, _: &Tensor, gradient: &Tensor) -> candle_core::Result<Option<Tensor>> {
+        Ok(Some(x.apply_op2_no_bwd(&gradient.contiguous()?, &ToLargest)?))
+    }
+}
+
+#[cfg(feature = "cuda")]
+impl CustomOp2 for ToLargest {
+    fn name(&self) -> &'static str {
+        "max-pool-backward"
+    }
+
+    fn cpu_fwd(
+        &self,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        bail!("max-pool-backward is for GPUs")
+    }
+
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        xl: &Layout,
+        g: &CudaStorage,
+        gl: &Layout,
+    ) -> candle_core::Result<(CudaStorage, Shape)> {
+        crate::cuda::run(&crate::cuda::max_pool(xl.shape().dims4()?, true)?, &[(x, xl), (g, gl)])
+    }
 }
 
 /// The mean of the 3x3 window around each pixel: `(N, C, H, W)` to the same shape; differentiable.
@@ -116,6 +175,30 @@ mod tests {
         // Without the zeros outside, every window gives its weight of 1 away.
         let mean = gradient(average_pool(&x, false).unwrap());
         assert!((mean.concat().iter().sum::<f32>() - 20.).abs() < 1e-4);
+    }
+
+    #[test]
+    fn a_gpus_kernels_compute_the_same() {
+        let Some(host) = crate::cuda::host() else { return };
+        for (height, width) in [(3, 3), (4, 5), (9, 8), (17, 12)] {
+            // No two numbers of a plane alike, in bf16 neither: one of them is the largest of a window.
+            let value = |i: usize| match i % (height * width) * 97 % 211 {
+                low @ ..128 => 1. + low as f32 / 128.,
+                high => 2. + (high - 128) as f32 / 64.,
+            };
+            let x = Tensor::from_iter((0..6 * height * width).map(value), &Device::Cpu).unwrap();
+            let x = x.reshape((2, 3, height, width)).unwrap();
+            let g = max_pool(&x).unwrap().sin().unwrap();
+            let what = format!("{height}x{width}");
+            let launch = |backward| crate::cuda::max_pool((2, 3, height, width), backward).unwrap();
+            host.compare(&launch(false), &[&x], |at| max_pool(&at[0]).unwrap(), &what);
+            let backward = |at: &[Tensor]| {
+                let x = Var::from_tensor(&at[0]).unwrap();
+                let sum = (max_pool(&x).unwrap() * &at[1]).unwrap().sum_all().unwrap();
+                sum.backward().unwrap().get(&x).unwrap().clone()
+            };
+            host.compare(&launch(true), &[&x, &g], backward, &format!("{what}, backwards"));
+        }
     }
 
     #[test]

@@ -1,15 +1,18 @@
-//! ReLU6 on the CPU: one pass forwards and one backwards.
+//! ReLU6: one pass forwards and one backwards.
 //!
 //! candle's clamp is a maximum and a minimum, whose gradients take some twenty passes over the activations.
 
+use super::depthwise::ours;
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::backend::BackendStorage;
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, DType, Error, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Error, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
 /// Every number clamped to 0..=6; differentiable, once. Where it is clamped, at the ends too, the gradient is zero, as in
 /// PyTorch.
 pub(super) fn relu6(x: &Tensor) -> Result<Tensor> {
-    if !x.device().is_cpu() || x.dtype() != DType::F32 {
+    if !ours(x) {
         return x.clamp(0f32, 6f32);
     }
     x.contiguous()?.apply_op1(Forward)
@@ -36,6 +39,11 @@ impl CustomOp1 for Forward {
         Ok((CpuStorage::F32(out), layout.shape().clone()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        crate::cuda::run(&crate::cuda::relu6(layout.dims(), false)?, &[(x, layout)])
+    }
+
     fn bwd(&self, x: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
         Ok(Some(x.contiguous()?.apply_op2_no_bwd(&gradient.contiguous()?, &Backward)?))
     }
@@ -55,6 +63,11 @@ impl CustomOp2 for Backward {
             }
         });
         Ok((CpuStorage::F32(to_x), xl.shape().clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, xl: &Layout, g: &CudaStorage, gl: &Layout) -> Result<(CudaStorage, Shape)> {
+        crate::cuda::run(&crate::cuda::relu6(xl.dims(), true)?, &[(x, xl), (g, gl)])
     }
 }
 
@@ -93,5 +106,16 @@ mod tests {
         let y = relu6(&ends).unwrap();
         assert!(numbers(&y)[2].is_nan(), "what is no number stays so");
         assert_eq!(numbers(y.sum_all().unwrap().backward().unwrap().get(&ends).unwrap()), [0., 0., 0.]);
+    }
+    #[test]
+    fn a_gpus_kernels_compute_the_same() {
+        let Some(host) = crate::cuda::host() else { return };
+        let x = Tensor::arange(0f32, 1400., &Device::Cpu).unwrap().affine(1e-2, -7.).unwrap();
+        let x = Tensor::cat(&[x, Tensor::new(&[0f32, 6.], &Device::Cpu).unwrap()], 0).unwrap();
+        let g = x.affine(0.3, 1.).unwrap();
+        let launch = |backward| crate::cuda::relu6(x.dims(), backward).unwrap();
+        host.compare(&launch(false), &[&x], |at| relu6(&at[0]).unwrap(), "forwards");
+        let backward = |at: &[Tensor]| at[0].apply_op2_no_bwd(&at[1], &Backward).unwrap();
+        host.compare(&launch(true), &[&x, &g], backward, "backwards");
     }
 }

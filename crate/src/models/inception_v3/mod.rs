@@ -4,7 +4,7 @@ mod keras;
 mod places;
 mod table;
 
-use super::layers::Until;
+use super::layers::{Until, like, mean_of_planes};
 use super::names::no_such_layer;
 use super::pooling::{average_pool, max_pool};
 use super::random::Random;
@@ -192,10 +192,34 @@ impl InceptionV3 {
         Ok(Self { blocks, ..self.clone() })
     }
 
+    /// The same network with its weights on another device. It takes photos from any, and answers on its own.
+    ///
+    /// # Errors
+    /// Where candle cannot copy.
+    pub fn to_device(&self, device: &Device) -> Result<Self> {
+        let moved =
+            |(weight, bias): &(Tensor, Tensor)| Ok::<_, Error>((weight.to_device(device)?, bias.to_device(device)?));
+        let classifier = self.classifier.as_ref().map(moved).transpose()?;
+        Ok(Self { classifier, ..self.converted(&|tensor| Ok(tensor.to_device(device)?))? })
+    }
+
+    /// With each tensor of its convolutions as `convert` makes it.
+    pub(crate) fn converted(&self, convert: &dyn Fn(&Tensor) -> Result<Tensor>) -> Result<Self> {
+        let named = |named: &Named| {
+            Ok::<_, Error>(Named { name: named.name.clone(), convolution: named.convolution.converted(convert)? })
+        };
+        let blocks = self.blocks.iter().map(|block| block.map(named)).collect::<Result<_>>()?;
+        Ok(Self { blocks, ..self.clone() })
+    }
+
+    /// Its first kernel.
+    fn first(&self) -> Option<&Tensor> {
+        self.blocks.first().and_then(|block| block.units().next()).map(|named| &named.convolution.weight)
+    }
+
     /// The device its weights are on.
     pub fn device(&self) -> &Device {
-        let first = self.blocks.first().and_then(|block| block.units().next());
-        first.map_or(&Device::Cpu, |named| named.convolution.weight.device())
+        self.first().map_or(&Device::Cpu, Tensor::device)
     }
 
     /// The activations after the first `count` blocks.
@@ -206,7 +230,8 @@ impl InceptionV3 {
                 return Err(Error::shape("InceptionV3", format!("(N, 3, H, W), H and W at least {LEAST_SIDE}"), dims));
             }
         }
-        self.blocks.iter().take(count).try_fold(photos.clone(), |x, block| self.block(block, &x, &BatchNorm::stored))
+        let photos = self.first().map_or_else(|| Ok(photos.clone()), |first| like(photos, first))?;
+        self.blocks.iter().take(count).try_fold(photos, |x, block| self.block(block, &x, &BatchNorm::stored))
     }
 
     fn block(&self, block: &Block<Named>, x: &Tensor, normalise: &Normalise<'_>) -> Result<Tensor> {
@@ -234,8 +259,8 @@ impl InceptionV3 {
             return Err(no_such_layer("InceptionV3", layer, &names));
         };
         let last = self.blocks.iter().skip(first);
-        let x = last.into_iter().try_fold(x.clone(), |x, block| self.block(block, &x, normalise))?;
-        Ok(x.mean((2, 3))?)
+        let x = self.first().map_or_else(|| Ok(x.clone()), |first| like(x, first))?;
+        mean_of_planes(&last.into_iter().try_fold(x, |x, block| self.block(block, &x, normalise))?)
     }
 
     /// All that its features depend on, under torchvision's names. Those of Keras' conventions have no scales, which is
@@ -281,7 +306,7 @@ impl Backbone for InceptionV3 {
 
     fn features(&self, photos: &Tensor) -> Result<Tensor> {
         self.check(photos)?;
-        Ok(self.run(photos, self.blocks.len())?.mean((2, 3))?)
+        mean_of_planes(&self.run(photos, self.blocks.len())?)
     }
 
     fn logits(&self, photos: &Tensor) -> Result<Tensor> {
@@ -302,5 +327,9 @@ impl Backbone for InceptionV3 {
 
     fn layers(&self) -> Vec<LayerInfo> {
         table::layers(self.spec.preprocess.side)
+    }
+
+    fn device(&self) -> &Device {
+        self.device()
     }
 }

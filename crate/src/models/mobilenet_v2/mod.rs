@@ -2,7 +2,7 @@
 
 mod table;
 
-use super::layers::Until;
+use super::layers::{Until, like, mean_of_planes};
 use super::names::no_such_layer;
 use super::random::Random;
 use super::{Activation, Backbone, BackboneSpec, BatchNorm, Convolution, LayerInfo};
@@ -238,6 +238,35 @@ impl MobileNetV2 {
         })
     }
 
+    /// The same network with its weights on another device. It takes photos from any, and answers on its own.
+    ///
+    /// # Errors
+    /// Where candle cannot copy.
+    pub fn to_device(&self, device: &Device) -> Result<Self> {
+        let moved =
+            |(weight, bias): &(Tensor, Tensor)| Ok::<_, Error>((weight.to_device(device)?, bias.to_device(device)?));
+        let classifier = self.classifier.as_ref().map(moved).transpose()?;
+        Ok(Self { classifier, ..self.converted(&|tensor| Ok(tensor.to_device(device)?))? })
+    }
+
+    /// With each tensor of its convolutions as `convert` makes it.
+    pub(crate) fn converted(&self, convert: &dyn Fn(&Tensor) -> Result<Tensor>) -> Result<Self> {
+        let block = |block: &InvertedResidual| {
+            Ok::<_, Error>(InvertedResidual {
+                expand: block.expand.as_ref().map(|expand| expand.converted(convert)).transpose()?,
+                depthwise: block.depthwise.converted(convert)?,
+                project: block.project.converted(convert)?,
+                residual: block.residual,
+            })
+        };
+        Ok(Self {
+            stem: self.stem.converted(convert)?,
+            blocks: self.blocks.iter().map(block).collect::<Result<_>>()?,
+            last: self.last.converted(convert)?,
+            ..self.clone()
+        })
+    }
+
     /// The device its weights are on.
     pub fn device(&self) -> &Device {
         self.stem.weight.device()
@@ -258,7 +287,7 @@ impl MobileNetV2 {
             &[n, 3, h, w] if n > 0 && h > 0 && w > 0 => {}
             dims => return Err(Error::shape("MobileNetV2", "(N, 3, 224, 224)", dims)),
         }
-        self.run_blocks(photos, 0..count, &BatchNorm::stored)
+        self.run_blocks(&like(photos, &self.stem.weight)?, 0..count, &BatchNorm::stored)
     }
 
     /// From what goes into the first of these layers of `features` to what comes out of the last.
@@ -290,7 +319,7 @@ impl MobileNetV2 {
         let Some(first) = names.iter().position(|name| name == layer) else {
             return Err(no_such_layer("MobileNetV2", layer, &names));
         };
-        Ok(self.run_blocks(x, first..names.len(), normalise)?.mean((2, 3))?)
+        mean_of_planes(&self.run_blocks(&like(x, &self.stem.weight)?, first..names.len(), normalise)?)
     }
 
     /// All that its features depend on, under torchvision's names.
@@ -348,7 +377,7 @@ impl Backbone for MobileNetV2 {
     }
 
     fn features(&self, photos: &Tensor) -> Result<Tensor> {
-        Ok(self.run(photos, self.blocks.len() + 2)?.mean((2, 3))?)
+        mean_of_planes(&self.run(photos, self.blocks.len() + 2)?)
     }
 
     fn logits(&self, photos: &Tensor) -> Result<Tensor> {
@@ -379,5 +408,9 @@ impl Backbone for MobileNetV2 {
 
     fn layers(&self) -> Vec<LayerInfo> {
         table::layers(self.spec.preprocess.side)
+    }
+
+    fn device(&self) -> &Device {
+        self.device()
     }
 }
