@@ -2,7 +2,7 @@
 //! beside PyTorch on the same GPU in the same run.
 //!
 //!     cargo run --release -p candlewick-tests --features cuda --example on_cuda -- --python PROGRAM [--device cuda:0]
-//!         [--data FOLDER]
+//!         [--data FOLDER] [--only parity|speed]
 //!
 //! `PROGRAM` is a Python with torch and torchvision; without it PyTorch's columns are left out. `FOLDER` has a sub-folder of
 //! photos a class; without it no accuracy is measured. Where there is no GPU that this build can use, it says so and ends
@@ -44,8 +44,14 @@ impl Table {
 
 fn main() -> ExitCode {
     let value = |name: &str| std::env::args().skip_while(|argument| argument != name).nth(1);
-    let choice = value("--device").unwrap_or_else(|| "cuda".to_owned()).parse::<DeviceChoice>();
-    let picked = match choice.and_then(pick) {
+    let choice = match value("--device").unwrap_or_else(|| "cuda".to_owned()).parse::<DeviceChoice>() {
+        Ok(choice) => choice,
+        Err(why) => {
+            eprintln!("{why}");
+            return ExitCode::from(2);
+        }
+    };
+    let picked = match pick(choice) {
         Ok(picked) if !picked.device.is_cpu() => picked,
         Ok(picked) => {
             println!("skipped: this is for GPUs, and {picked}");
@@ -57,10 +63,14 @@ fn main() -> ExitCode {
         }
     };
     println!("{picked}");
-    let choice = value("--device").map_or(DeviceChoice::Cuda(0), |device| device.parse().expect("read above"));
     let mut table = Table::default();
-    parity::check(&mut table, &picked.device, choice, value("--data").as_deref());
-    speed::measure(&picked.device, choice, value("--python").as_deref());
+    let only = value("--only");
+    if only.as_deref() != Some("speed") {
+        parity::check(&mut table, &picked.device, choice, value("--data").as_deref());
+    }
+    if only.as_deref() != Some("parity") {
+        speed::measure(&picked.device, choice, value("--python").as_deref());
+    }
     match table.failed {
         0 => ExitCode::SUCCESS,
         failed => {

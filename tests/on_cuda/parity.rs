@@ -42,7 +42,8 @@ fn network<B: Unfreeze + Clone>(
 ) {
     let spec = net.spec().clone();
     table.head(&format!("{}, {}: the GPU against the CPU", spec.name, spec.weights));
-    let x = photos(2, spec.preprocess.side);
+    // Small photos for what any size will do for.
+    let x = photos(2, 107);
     let there = to_device(&net, gpu).unwrap();
     let mut worst = ("no layer".to_owned(), 0.);
     for layer in net.layers() {
@@ -54,13 +55,18 @@ fn network<B: Unfreeze + Clone>(
     table.at_most(&format!("plain, the layer furthest off ({})", worst.0), worst.1, 1e-3);
     let gradient = |net: &B| {
         let x = Var::from_tensor(&x).unwrap();
-        let features = net.features(&x).unwrap().to_device(&Device::Cpu).unwrap();
-        let weights = features.ones_like().unwrap().cumsum(1).unwrap().sin().unwrap();
-        let sum = (features * weights).unwrap().sum_all().unwrap();
+        let last = net.layer(&x, spec.last_convolution).unwrap().to_device(&Device::Cpu).unwrap();
+        let weights = Tensor::arange(0f32, last.elem_count() as f32, &Device::Cpu).unwrap().sin().unwrap();
+        let weights = weights.reshape(last.shape()).unwrap();
+        let sum = (last * weights).unwrap().sum_all().unwrap();
         sum.backward().unwrap().get(&x).unwrap().clone()
     };
-    table.at_most("gradient of the features to the photos", furthest(&gradient(&there), &gradient(&net)), 1e-3);
+    // Not by the furthest number: a ReLU that one rounding opens and another leaves shut moves some of them. The test
+    // `on_gpu` compares number by number where there are few layers.
+    let (got, want) = (gradient(&there).flatten_from(1).unwrap(), gradient(&net).flatten_from(1).unwrap());
+    table.at_least("gradient of the last convolution to the photos, cosine", cosine(&got, &want), 0.999);
 
+    let x = photos(2, spec.preprocess.side);
     let frozen = |device, precision, tf32| freeze(net.clone(), FreezeOptions { device, precision, tf32 }).unwrap();
     let cpu = frozen(DeviceChoice::Cpu, Precision::F32, false);
     let want = cpu.features(&x).unwrap();
@@ -137,7 +143,7 @@ fn accuracy(table: &mut Table, choice: DeviceChoice, data: &str) {
 }
 
 /// Smooth pictures with some noise, `(n, 3, side, side)`.
-fn photos(count: usize, side: usize) -> Tensor {
+pub fn photos(count: usize, side: usize) -> Tensor {
     let value = |i: usize| {
         let (x, y, noise) = (i % side, i / side % side, (i as u32).wrapping_mul(2_654_435_761) >> 8);
         (x as f32 / 30.).sin() + (y as f32 / 17. + (i / (side * side)) as f32).cos() + noise as f32 / (1 << 25) as f32

@@ -71,7 +71,7 @@ fn seconds(gpu: &Device, mut run: impl FnMut()) -> f64 {
 fn ours(model: &str, options: FreezeOptions, batch: usize, gpu: &Device) -> f64 {
     let run = |frozen: &dyn Backbone| {
         let side = frozen.spec().preprocess.side;
-        let x = Tensor::rand(-1f32, 1., (batch, 3, side, side), gpu).unwrap();
+        let x = super::parity::photos(batch, side).to_device(gpu).unwrap();
         batch as f64 / seconds(gpu, || drop(frozen.features(&x).unwrap()))
     };
     match model {
@@ -128,7 +128,7 @@ fn kernels(gpu: &Device, bytes_a_second: f64) {
             groups: channels,
             activation: Activation::Relu6,
         };
-        let x = Tensor::rand(-1f32, 1., (32, channels, side, side), gpu).unwrap();
+        let x = Tensor::ones((32, channels, side, side), DType::F32, gpu).unwrap();
         let time = seconds(gpu, || drop(layer.forward(&x).unwrap()));
         let out = side.div_ceil(stride);
         let bytes = 4. * (32 * channels * (side * side + out * out)) as f64;

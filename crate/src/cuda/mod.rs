@@ -76,25 +76,25 @@ pub(crate) struct Window {
 
 impl Window {
     /// `(x, kernel, bias or none)` to the output, with what follows it.
-    pub fn forward(&self, activation: Activation) -> Result<Launch> {
+    pub fn forward(self, activation: Activation) -> Result<Launch> {
         let out = vec![self.photos, self.channels, self.output.0, self.output.1];
         let plan = Plan { activation: code(activation), ..self.plan(count(&out)?)? };
         Ok(Launch { kernel: "depthwise", plan, out })
     }
 
     /// `(gradient of the output, kernel)` to the gradient of the input.
-    pub fn to_input(&self) -> Result<Launch> {
+    pub fn to_input(self) -> Result<Launch> {
         let out = vec![self.photos, self.channels, self.input.0, self.input.1];
         Ok(Launch { kernel: "depthwise_to_input", plan: self.plan(count(&out)?)?, out })
     }
 
     /// `(x, gradient of the output)` to the gradient of the kernel.
-    pub fn to_kernel(&self) -> Result<Launch> {
+    pub fn to_kernel(self) -> Result<Launch> {
         let out = vec![self.channels, 1, self.kernel.0, self.kernel.1];
         sliced("depthwise_to_kernel", out, self.photos * self.output.0, |threads| self.plan(threads))
     }
 
-    fn plan(&self, threads: i32) -> Result<Plan> {
+    fn plan(self, threads: i32) -> Result<Plan> {
         Ok(Plan {
             rows: number(self.kernel.0)?,
             columns: number(self.kernel.1)?,

@@ -14,7 +14,7 @@ fn numbers(tensor: &Tensor) -> Vec<f32> {
 fn halves_are_rounded_as_candle_rounds_them() {
     let Some(host) = host() else { return };
     let all: Vec<u8> = (0..=u16::MAX).flat_map(u16::to_le_bytes).collect();
-    let factors = [1f32, 0.37, 1.0009765625, 3.1, 6.1e-5, 1234.5, 1e-7];
+    let factors = [1f32, 0.37, 1.000_976_6, 3.1, 6.1e-5, 1234.5, 1e-7];
     for dtype in [DType::F16, DType::BF16] {
         // Every number of the type, infinities and NaN with them, times some: a product of two halves is exact in f32.
         let x = Tensor::from_raw_buffer(&all, dtype, &[1, 1, 256, 256], &Device::Cpu).unwrap();
