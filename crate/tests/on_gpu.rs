@@ -238,6 +238,11 @@ fn a_pick_says_why() {
     let none = said(&[("PRETEND_GPUS", "0")]);
     assert!(none.contains("Automatic -> the CPU: the NVIDIA driver offers no GPU"), "{none}");
     assert!(none.contains("Cuda(0) -> error") && none.contains("nvidia-smi"), "{none}");
+    let idle = said(&[("PRETEND_IDLE", "1")]);
+    assert!(
+        idle.contains("Automatic -> the CPU: the GPU cannot be used (it computes other numbers than the CPU)"),
+        "{idle}"
+    );
     let cpu = said(&[("CANDLEWICK_DEVICE", "cpu")]);
     assert!(cpu.contains("Automatic -> the CPU: it was asked for"), "{cpu}");
     let wrong = said(&[("CANDLEWICK_DEVICE", "gpu")]);

@@ -1,8 +1,9 @@
 //! NVIDIA's GPUs, through candle.
 
 use super::{Missing, Picked};
-use candle_core::Device;
+use crate::models::{Activation, Convolution};
 use candle_core::cuda_backend::cudarc::driver::{CudaContext, DriverError};
+use candle_core::{Device, Tensor};
 use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -28,7 +29,36 @@ fn make(number: usize) -> Result<Picked, Missing> {
     // A stream of its own: the default one is another for each thread, and tensors go from thread to thread.
     let device = Device::new_cuda_with_stream(number).map_err(|error| Missing::Failed(error.to_string()))?;
     let why = about(&device).map_err(|error| Missing::Failed(error.to_string()))?;
-    Ok(Picked { device, why })
+    match computes(&device) {
+        Ok(true) => Ok(Picked { device, why }),
+        Ok(false) => Err(Missing::Failed("it computes other numbers than the CPU".to_owned())),
+        Err(error) => Err(Missing::Failed(error.to_string())),
+    }
+}
+
+/// Whether a small layer gives the CPU's numbers: a driver, a library or a kernel that does not fit the others is found here,
+/// where the CPU can still take its place.
+fn computes(gpu: &Device) -> crate::Result<bool> {
+    let run = |device: &Device| -> crate::Result<Vec<f32>> {
+        let numbers = |count: u8, shape: (usize, usize, usize, usize)| {
+            let value = |i: u8| f32::from(i * 7 % 11) - 5.0;
+            Tensor::from_iter((0..count).map(value), device)?.reshape(shape)
+        };
+        let layer = Convolution {
+            weight: numbers(18, (2, 1, 3, 3))?,
+            bias: Some(Tensor::new(&[0.5f32, -1.5], device)?),
+            batch_norm: None,
+            stride: 2,
+            padding: (1, 1),
+            groups: 2,
+            activation: Activation::Relu6,
+        };
+        let y = layer.forward(&numbers(30, (1, 2, 3, 5))?)?;
+        let products = y.flatten_from(2)?.squeeze(0)?;
+        Ok(products.matmul(&products.t()?)?.flatten_all()?.to_vec1()?)
+    };
+    // Small whole numbers and halves: their sums are exact in any order.
+    Ok(run(gpu)? == run(&Device::Cpu)?)
 }
 
 /// `NVIDIA L4, compute capability 8.9, 22.3 of 22.5 GiB free`.
