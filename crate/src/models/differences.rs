@@ -160,7 +160,7 @@ fn pools_are_pytorchs_where_values_are_equal() {
 }
 
 /// The noise of tests/golden/make_explain.py.
-fn signed(name: &str, shape: &[usize]) -> Tensor {
+pub(crate) fn golden_noise(name: &str, count: usize) -> Vec<f32> {
     let hash = name.bytes().fold(2_166_136_261_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(16_777_619));
     let value = |i: usize| {
         let mut z = hash.wrapping_add((i as u32).wrapping_mul(2_654_435_761));
@@ -168,7 +168,11 @@ fn signed(name: &str, shape: &[usize]) -> Tensor {
         z = (z ^ (z >> 15)).wrapping_mul(0x846c_a68b);
         ((z ^ (z >> 16)) >> 8) as f32 * 2f32.powi(-23) - 1.
     };
-    Tensor::from_vec((0..shape.iter().product()).map(value).collect::<Vec<_>>(), shape, &Device::Cpu).unwrap()
+    (0..count).map(value).collect()
+}
+
+fn signed(name: &str, shape: &[usize]) -> Tensor {
+    Tensor::from_vec(golden_noise(name, shape.iter().product()), shape, &Device::Cpu).unwrap()
 }
 
 #[test]

@@ -151,6 +151,6 @@ pub const BACKBONES: &[BackboneRow] = &[
 ];
 
 #[cfg(test)]
-mod differences;
+pub(crate) mod differences;
 #[cfg(test)]
 mod tests;

@@ -3,20 +3,9 @@
 use super::*;
 use crate::explain::Explain;
 use crate::images::Preprocess;
+pub(super) use crate::models::differences::golden_noise as signed;
 use crate::models::{Backbone, BackboneSpec, Layers, MobileNetV2, Tap};
 use candle_core::{D, DType, Device};
-
-/// The noise of tests/golden/make_explain.py.
-pub(super) fn signed(name: &str, count: usize) -> Vec<f32> {
-    let hash = name.bytes().fold(2_166_136_261_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(16_777_619));
-    let value = |i: usize| {
-        let mut z = hash.wrapping_add((i as u32).wrapping_mul(2_654_435_761));
-        z = (z ^ (z >> 16)).wrapping_mul(0x7feb_352d);
-        z = (z ^ (z >> 15)).wrapping_mul(0x846c_a68b);
-        ((z ^ (z >> 16)) >> 8) as f32 * 2f32.powi(-23) - 1.
-    };
-    (0..count).map(value).collect()
-}
 
 /// Stands in for a network, with a layer for each thing that can happen on the way up.
 struct Layered {
