@@ -6,6 +6,7 @@
 //! that there is one crate to compile, by a [command](rustc) that is known.
 
 mod rustc;
+mod validation;
 
 pub use rustc::{RECORD, RECORDED, Recorded, record};
 
@@ -78,6 +79,7 @@ pub fn stand_in() -> Option<ExitCode> {
         "cargo" if verb == "metadata" && !has("--no-deps") && !is_evcxr() && !is_analyst() => {
             return Some(refuse("all packages are not wanted here"));
         }
+        "cargo" if verb == "metadata" && is_evcxr() && validation::is_asked() => validation::answer(&arguments),
         "cargo" if has("build") && has("--message-format=json") && is_session() => rustc::build(&arguments),
         "cargo" => real(REAL_CARGO, &arguments),
         "rustc" if has("--print") && has("sysroot") && !is_analyst() => {

@@ -161,6 +161,8 @@ pub fn build(arguments: &[OsString]) -> Result<ExitCode> {
     }
     let mut command = real_tool(REAL_CARGO, arguments)?;
     command.env("RUSTC_WRAPPER", std::env::current_exe()?).env(RECORD, std::env::current_dir()?.join(RECORDED));
+    // evcxr passes on "Compiling ..." to a standard error that nobody may read any more, and panics there.
+    command.env("CARGO_TERM_QUIET", "true");
     become_command(&mut command)
 }
 
