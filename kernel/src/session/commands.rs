@@ -71,7 +71,7 @@ impl EvcxrSession {
             }
             Finished::Refused(refusals) => Some(Outcome::CompileErrors(refusals.iter().map(as_cargo_says).collect())),
             Finished::Died(message) => {
-                let (lost, report) = (self.names_kept(), Report::new(message));
+                let (lost, report) = (self.kept_is_gone(), Report::new(message));
                 self.lose_variables();
                 Some(match self.reins.is_interrupted() {
                     true => Outcome::Interrupted(self.died_interrupted(&lost, report)),

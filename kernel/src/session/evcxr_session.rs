@@ -228,7 +228,7 @@ impl EvcxrSession {
 
     /// How a cell ended that ran, and what it leaves.
     fn conclude(&mut self, end: End, made: Variables, moved: &Moved) -> Outcome {
-        let lost = self.names_kept();
+        let lost = self.kept_is_gone();
         let outcome = outcome(end);
         self.keep(made, moved, &outcome);
         if !self.reins.is_interrupted() {
@@ -245,9 +245,14 @@ impl EvcxrSession {
         })
     }
 
-    /// The variables that there are, as they are listed in a sentence.
-    pub(super) fn names_kept(&self) -> String {
-        self.kept.keys().cloned().collect::<Vec<_>>().join("`, `")
+    /// The variables in the words of a loss: "`x` is gone", "`x` and `y` are gone"; empty where there are none.
+    pub(super) fn kept_is_gone(&self) -> String {
+        let names: Vec<String> = self.kept.keys().map(|name| format!("`{name}`")).collect();
+        match names.split_last() {
+            None => String::new(),
+            Some((only, [])) => format!("{only} is gone"),
+            Some((last, others)) => format!("{} and {last} are gone", others.join(", ")),
+        }
     }
 
     /// What to say where the process of an interrupted cell has ended, with the variables `lost`.
@@ -257,7 +262,7 @@ impl EvcxrSession {
             false => format!("its process ended by itself ({})", report.message),
         };
         if !lost.is_empty() {
-            message += &format!(": `{lost}` is gone. What the cells have defined is still there");
+            message += &format!(": {lost}. What the cells have defined is still there");
         }
         Report { message, ..report }
     }
@@ -406,11 +411,15 @@ impl EvcxrSession {
         self.worker = Worker::start(&self.template, &self.folder, runtime, directory, environment)?;
         self.reins.replace_child(self.worker.child());
         self.compiler = Compiler::new(&self.template.toolchain, self.folder.path(), runtime, &self.reins);
+        let lost = match self.kept_is_gone() {
+            lost if lost.is_empty() => lost,
+            lost => format!(", and {lost}"),
+        };
         self.lose_variables();
         self.items.clear();
         Ok(format!(
-            "evcxr itself has panicked: {message}. It has been started anew; all variables, imports and definitions \
-             are gone: run the cells from the top"
+            "evcxr itself has panicked: {message}. It has been started anew, without what cells have imported and \
+             defined{lost}: run the cells from the top"
         ))
     }
 
