@@ -198,7 +198,8 @@ mod tests {
             let (photo, mut trail) = (Var::from_tensor(&photo).unwrap(), Trail::default());
             let found = goal.run_open(&photo, 0.0, &mut trail).unwrap();
             let value = goal.value(&found, 3).unwrap();
-            let ours = trail.back(&found, goal.gradient_there(&found, 3).unwrap(), &photo).unwrap().expect(&what);
+            let ours = trail.back(&found, goal.gradient_there(&found, 3).unwrap(), &photo).unwrap();
+            let ours = ours.unwrap_or_else(|| panic!("{what}"));
             let graph = by_graph(&value, &photo).unwrap();
             let size = |t: &Tensor| t.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap().sqrt();
             let (off, whole) = (size(&(&ours - &graph).unwrap()), size(&graph));
