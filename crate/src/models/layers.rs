@@ -2,9 +2,10 @@
 
 use super::channels::scale_and_shift;
 use super::columns;
-use super::depthwise::{applies, depthwise};
-use super::relu6::{relu, relu6};
+use super::depthwise::{self, applies, depthwise};
+use super::relu6::{self, relu, relu6};
 use super::tap::{Names, Run};
+use super::trail::{Back, Trail};
 use crate::freeze::Normalise;
 use crate::{Error, Result};
 use candle_core::Tensor;
@@ -42,6 +43,23 @@ impl Activation {
             Self::Relu => Ok(relu(&x)?),
             Self::Relu6 => Ok(relu6(&x)?),
         }
+    }
+
+    /// The same, with the way back where one is kept.
+    fn run(self, x: Tensor, run: &mut Run<'_>) -> Result<Tensor> {
+        let upper = match self {
+            Self::Linear => return Ok(x),
+            Self::Relu => f32::INFINITY,
+            Self::Relu6 => 6.,
+        };
+        let y = self.forward(x.clone())?;
+        if let Some(trail) = &mut run.trail
+            && columns::applies(&x, &y)
+        {
+            let before = x.detach();
+            trail.step(&y, &x, Box::new(move |g| relu6::to_input(&before, g, upper)));
+        }
+        Ok(y)
     }
 }
 
@@ -118,8 +136,12 @@ impl Convolution {
             y = y.map_or(Ok(None), |y| (run.tap)(&names.kernel, y))?;
         }
         let Some(y) = y else { return Ok(None) };
-        let Some(y) = (run.tap)(&names.norm, self.norm(y, run.normalise)?)? else { return Ok(None) };
-        let y = self.activation.forward(y)?;
+        let y = self.norm(y, run.normalise)?;
+        if let Some(trail) = &mut run.trail {
+            self.trail(x, &y, trail)?;
+        }
+        let Some(y) = (run.tap)(&names.norm, y)? else { return Ok(None) };
+        let y = self.activation.run(y, run)?;
         names.activation.iter().try_fold(Some(y), |y, name| y.map_or(Ok(None), |y| (run.tap)(name, y)))
     }
 
@@ -132,12 +154,30 @@ impl Convolution {
     /// What follows the bare convolution, without the activation.
     fn norm(&self, mut y: Tensor, normalise: &Normalise<'_>) -> Result<Tensor> {
         if let Some(bias) = &self.bias {
-            y = y.broadcast_add(&bias.reshape((1, (), 1, 1))?)?;
+            y = scale_and_shift(&y, &bias.ones_like()?, bias)?;
         }
         match &self.batch_norm {
             Some(batch_norm) => normalise(batch_norm, &y),
             None => Ok(y),
         }
+    }
+
+    /// Leaves the way back from `y`, in front of the activation, to the input `x`: for what is folded and on the CPU. The
+    /// bias changes no gradient.
+    fn trail(&self, x: &Tensor, y: &Tensor, trail: &mut Trail) -> Result<()> {
+        let (_, _, height, width) = x.dims4()?;
+        let (kernel, stride, padding) = (self.weight.detach(), self.stride, self.padding);
+        let back: Back = match self.batch_norm {
+            None if padding.0 == padding.1 && applies(x, &kernel, self.groups) => {
+                Box::new(move |g| depthwise::to_input(g, &kernel, (height, width), stride, padding.0))
+            }
+            None if self.groups == 1 && columns::applies(x, &kernel) => {
+                Box::new(move |g| columns::to_input(g, &kernel, (height, width), stride, padding))
+            }
+            _ => return Ok(()),
+        };
+        trail.step(y, x, back);
+        Ok(())
     }
 
     fn convolve(&self, x: &Tensor) -> Result<Tensor> {
@@ -231,7 +271,9 @@ mod tests {
                 seen.push((name.to_owned(), numbers(&y)));
                 Ok((name != ends).then_some(y))
             };
-            let y = layer.run(&x, &names(), &mut Run { normalise: &BatchNorm::stored, tap: &mut tap }).unwrap();
+            let y = layer
+                .run(&x, &names(), &mut Run { normalise: &BatchNorm::stored, tap: &mut tap, trail: None })
+                .unwrap();
             assert_eq!(y.is_none(), !ends.is_empty());
             assert!(y.is_none_or(|y| numbers(&y) == numbers(&layer.forward(&x).unwrap())));
             seen

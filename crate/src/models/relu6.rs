@@ -24,6 +24,11 @@ pub(super) fn relu(x: &Tensor) -> Result<Tensor> {
     x.contiguous()?.apply_op1(Forward { upper: f32::INFINITY })
 }
 
+/// The gradient of the input `x` of [`relu6`], or, `upper` without end, of [`relu`], from that of what comes out.
+pub(super) fn to_input(x: &Tensor, gradient: &Tensor, upper: f32) -> Result<Tensor> {
+    x.contiguous()?.apply_op2_no_bwd(&gradient.contiguous()?, &Backward(Forward { upper }))
+}
+
 /// Numbers that one thread takes at a time: enough to be worth a thread.
 const PIECE: usize = 1 << 14;
 

@@ -1,6 +1,7 @@
 //! Looking on while a network runs: each named layer's activations, seen or changed as they are made.
 
 use super::BatchNorm;
+use super::trail::Trail;
 use crate::Result;
 use crate::freeze::Normalise;
 use candle_core::Tensor;
@@ -17,6 +18,8 @@ pub(super) struct Run<'a> {
     pub normalise: &'a Normalise<'a>,
     /// Who looks on.
     pub tap: &'a mut Tap<'a>,
+    /// Where it leaves the way back.
+    pub trail: Option<&'a mut Trail>,
 }
 
 /// The names of a convolution's parts.
@@ -40,7 +43,7 @@ pub(super) fn under<T>(
     run: impl FnOnce(&mut Run<'_>) -> Result<Option<T>>,
     whole: &str,
 ) -> Result<T> {
-    let made = run(&mut Run { normalise, tap: &mut |_, x| Ok(Some(x)) })?;
+    let made = run(&mut Run { normalise, tap: &mut |_, x| Ok(Some(x)), trail: None })?;
     // Nobody ended it.
     made.ok_or_else(|| crate::Error::Data(format!("{whole} ended before its last layer")))
 }

@@ -5,7 +5,7 @@ mod table;
 use super::names::no_such_layer;
 use super::random::Random;
 use super::tap::{Run, Tap, alone, under};
-use super::{Activation, Backbone, BackboneSpec, BatchNorm, Convolution, Layers};
+use super::{Activation, Backbone, BackboneSpec, BatchNorm, Convolution, Layers, Trail};
 use crate::freeze::Normalise;
 use crate::images::Preprocess;
 use crate::weights::Weights;
@@ -257,7 +257,7 @@ impl MobileNetV2 {
                 None => return Ok(None),
             }
         }
-        Ok(Some(x.mean((2, 3))?))
+        Ok(Some(run.mean_of_places(&x)?))
     }
 
     fn run_block(&self, index: usize, block: Block, x: &Tensor, run: &mut Run<'_>) -> Result<Option<Tensor>> {
@@ -268,7 +268,8 @@ impl MobileNetV2 {
                 None => return Ok(None),
             }
         }
-        (run.tap)(&block.name, if block.residual { (x + y)? } else { y })
+        let y = if block.residual { run.added(x, &y)? } else { y };
+        (run.tap)(&block.name, y)
     }
 
     /// From what goes into the layer `features.<k>` to features.
@@ -318,7 +319,12 @@ impl Backbone for MobileNetV2 {
 
     fn tapped(&self, photos: &Tensor, tap: &mut Tap<'_>) -> Result<Option<Tensor>> {
         Self::check(photos)?;
-        self.run(photos, 0, &mut Run { normalise: &BatchNorm::stored, tap })
+        self.run(photos, 0, &mut Run { normalise: &BatchNorm::stored, tap, trail: None })
+    }
+
+    fn trailed(&self, photos: &Tensor, tap: &mut Tap<'_>, trail: &mut Trail) -> Result<Option<Tensor>> {
+        Self::check(photos)?;
+        self.run(photos, 0, &mut Run { normalise: &BatchNorm::stored, tap, trail: Some(trail) })
     }
 
     fn classifier(&self) -> Option<(&Tensor, &Tensor)> {
