@@ -88,6 +88,7 @@ impl EvcxrSession {
                     false => Outcome::Died(report),
                 })
             }
+            Finished::Failed(message) if end.started_anew => Some(Outcome::Failed(Report::new(message))),
             Finished::Failed(message) => Some(compile_error(cargos_words(&message).to_owned())),
         })
     }
