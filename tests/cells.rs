@@ -350,7 +350,7 @@ fn a_second_candle_is_refused_and_costs_nothing() {
         "use candlewick::candle_core::{Device, Tensor};\nTensor::new(1f32, &Device::Cpu)?.to_scalar::<f32>()? + x as f32",
     ]);
     assert!(ran.output.status.success(), "{}", ran.said());
-    assert!(ran.text(1).contains("candle-core 0.10.2 compiled once more"), "{}", ran.text(1));
+    assert!(ran.text(1).contains("compiled once more"), "{}", ran.text(1));
     assert_eq!(ran.text(2), "3.0");
 }
 
