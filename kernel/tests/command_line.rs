@@ -138,7 +138,9 @@ fn kernelspecs_come_and_go_where_they_are_told_to() {
     assert!(output.status.success() && home.join(".local").join(kernels).join("candlewick-stock").is_dir());
     assert!(alone(&["uninstall"], &variables).status.success());
     assert_eq!(home.join(".local").join(kernels).read_dir().unwrap().count(), 0, "both are gone");
-    assert!(stderr(&alone(&["uninstall"], &variables)).contains("There is no kernel candlewick"));
+    let none = alone(&["uninstall"], &variables);
+    assert!(stderr(&none).contains("There is no kernel candlewick"));
+    assert_eq!(none.status.code(), Some(1));
 }
 
 #[test]

@@ -241,12 +241,13 @@ fn check_runs_on_another_kernel_too() {
     lab.nothing_is_left();
 }
 
-/// Python's own kernel, installed in a lab as `py`; says so where it is not there.
+/// Python's own kernel, installed in a lab as `py`; says so where it is not there, and fails in tests/jupyter/run.
 fn with_python() -> Option<Lab> {
     let python =
         std::env::var_os("VIRTUAL_ENV").map_or("python3".into(), |prefix| Path::new(&prefix).join("bin/python3"));
     let there = Command::new(&python).args(["-c", "import ipykernel"]).stderr(Stdio::null()).status();
     if !there.is_ok_and(|status| status.success()) {
+        assert!(std::env::var_os("JUPYTER_TESTS").is_none(), "{} has no ipykernel", python.display());
         // Past libtest, which keeps what passing tests print to itself.
         let _ = writeln!(std::io::stderr(), "skipped: {} has no ipykernel (pip install ipykernel)", python.display());
         return None;

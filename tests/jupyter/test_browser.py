@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -215,6 +216,37 @@ def test_a_loop_is_interrupted_and_the_kernel_restarted(open_notebook):
     looping.locator(".jp-OutputArea-output", has_text="E0425").wait_for()
     notebook.picture("restarted")
     assert notebook.prompts()[1] == "[1]:"
+
+
+def test_candlewick_lab_opens_with_its_kernel(browser, outputs, tmp_path):
+    """The command itself, from its first line to a cell's value; the address is the one that it prints."""
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("")]), tmp_path / "mine.ipynb")
+    environment = {**os.environ, "JUPYTER_RUNTIME_DIR": str(tmp_path / "runtime")}
+    more = ["--ServerApp.ip=127.0.0.1", "--ServerApp.allow_root=True", "--LabApp.news_url="]
+    log = tmp_path / "lab.log"
+    with open(log, "wb") as said:
+        command = [os.environ["CANDLEWICK_PROGRAM"], "lab", str(tmp_path), "--no-browser", "--", *more]
+        server = subprocess.Popen(command, env=environment, stdout=said, stderr=subprocess.STDOUT)
+    page = browser.new_page(viewport={"width": 1280, "height": 1000})
+    page.set_default_timeout(PATIENCE * 1000)
+    try:
+        found = lambda: re.search(r"http://127\.0\.0\.1:\d+/lab\?token=\w+", log.read_text())
+        wait_until(found, "the address")
+        page.goto(found()[0].replace("/lab?", "/lab/tree/mine.ipynb?reset&"))
+        page.wait_for_selector(".jp-Notebook .jp-Cell")
+        notebook = Notebook(page, outputs)
+        notebook.choose_kernel("Rust (candlewick)")
+        notebook.write("6 * 7")
+        page.keyboard.press("Shift+Enter")
+        notebook.cells().first.locator(".jp-OutputArea-executeResult", has_text="42").wait_for()
+        notebook.picture("candlewick-lab")
+    finally:
+        page.close()
+        processes = with_children(psutil.Process(server.pid))
+        server.terminate()
+        server.wait(timeout=PATIENCE)
+        _, alive = psutil.wait_procs(processes, timeout=PATIENCE)
+        assert not alive, log.read_text()
 
 
 def test_tab_completes(open_notebook):

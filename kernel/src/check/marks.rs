@@ -35,9 +35,9 @@ impl Marks {
     pub fn of(cell: &Cell<'_>, lax: bool) -> Self {
         let mut marks =
             Self { skip: cell.has_tag("skip-execution"), compare: !lax, may_fail: cell.has_tag("raises-exception") };
-        for (name, mark) in MARKS {
-            if cell.has_tag(&name.to_lowercase().replace('_', "-")) {
-                marks.apply(mark);
+        for tag in cell.tags() {
+            if let Some((_, mark)) = MARKS.iter().find(|(name, _)| name.to_lowercase().replace('_', "-") == tag) {
+                marks.apply(*mark);
             }
         }
         for line in cell.source().lines() {
@@ -80,6 +80,8 @@ mod tests {
             (json!(["nbval-ignore-output"]), "x", Marks { compare: false, ..usual }),
             (json!(["raises-exception"]), "x", Marks { may_fail: true, ..usual }),
             (json!(["nbval-raises-exception"]), "x", Marks { may_fail: true, ..usual }),
+            (json!(["nbval-check-output", "nbval-ignore-output"]), "x", Marks { compare: false, ..usual }),
+            (json!(["nbval-ignore-output", "nbval-check-output"]), "x", usual),
             (json!(["nbval-ignore-output"]), "x\n  // NBVAL_CHECK_OUTPUT", usual),
             (json!([]), "# NBVAL_IGNORE_OUTPUT\nx", Marks { compare: false, ..usual }),
             (json!([]), "/// NBVAL_SKIP", Marks { skip: true, ..usual }),
@@ -93,7 +95,8 @@ mod tests {
             let notebook = Notebook::parse(&json!({"nbformat": 4, "cells": [cell]}).to_string()).unwrap();
             let cell = notebook.cells().next().unwrap();
             assert_eq!(Marks::of(&cell, false), want, "{cell:?}");
-            let wants_check = source.contains("CHECK_OUTPUT");
+            let last_tag = tags.as_array().and_then(|tags| tags.last()).and_then(serde_json::Value::as_str);
+            let wants_check = source.contains("CHECK_OUTPUT") || last_tag == Some("nbval-check-output");
             assert_eq!(Marks::of(&cell, true).compare, wants_check, "lax: {cell:?}");
         }
     }

@@ -1,10 +1,12 @@
-//! Pictures compared: PNG by its pixels, SVG by its words and numbers.
+//! Pictures compared: SVG by its words and numbers, what can be decoded by its pixels, the rest by its bytes.
 //!
 //! The same code draws a little differently on another processor; a little is forgiven, and no more.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use image::{ImageFormat, ImageReader, Limits, RgbaImage};
+use image::codecs::gif::GifDecoder;
+use image::codecs::webp::WebPDecoder;
+use image::{AnimationDecoder, Frames, ImageDecoder, ImageFormat, ImageReader, ImageResult, Limits, RgbaImage};
 use std::io::Cursor;
 
 /// By how much a colour of a pixel may differ, of 255.
@@ -18,16 +20,54 @@ const LARGE: f64 = 10.0;
 /// The largest side of a picture that is looked at.
 const LARGEST: u32 = 1 << 14;
 
-/// What is different between two PNGs in base64; none where they look the same.
-pub fn png(saved: &str, new: &str) -> Option<String> {
+/// What is different between two pictures of a media type, in base64; none where they look the same, in all of their frames.
+pub fn compare(kind: &str, saved: &str, new: &str) -> Option<String> {
     if saved == new {
         return None;
     }
-    let (saved, new) = match (pixels(saved), pixels(new)) {
+    let (saved, new) = match (bytes(saved), bytes(new)) {
         (Ok(saved), Ok(new)) => (saved, new),
-        (Err(why), _) => return Some(format!("the saved picture cannot be read: {why}")),
-        (_, Err(why)) => return Some(format!("the new picture cannot be read: {why}")),
+        (saved, new) => return unreadable(saved.err(), new.err()),
     };
+    let Some(format) = ImageFormat::from_mime_type(kind).filter(ImageFormat::reading_enabled) else {
+        return (saved != new).then(|| format!("the picture is not the same ({kind} is compared byte by byte)"));
+    };
+    let (mut before, mut after) = match (frames(format, &saved), frames(format, &new)) {
+        (Ok(before), Ok(after)) => (before, after),
+        (before, after) => {
+            return unreadable(before.err().map(|why| why.to_string()), after.err().map(|why| why.to_string()));
+        }
+    };
+    for number in 1.. {
+        let how = match (before.next(), after.next()) {
+            (None, None) => break,
+            (Some(Ok(before)), Some(Ok(after))) => pixels_differ(&before, &after),
+            (Some(Ok(_)), None) => Some("it was there, and is not".to_owned()),
+            (None, Some(Ok(_))) => Some("it is there, and was not".to_owned()),
+            (before, after) => {
+                let why =
+                    |frame: Option<ImageResult<RgbaImage>>| frame.and_then(Result::err).map(|why| why.to_string());
+                unreadable(why(before), why(after))
+            }
+        };
+        if let Some(how) = how {
+            return Some(if number == 1 { how } else { format!("frame {number}: {how}") });
+        }
+    }
+    None
+}
+
+/// What is different between two PNGs in base64; none where they look the same.
+pub fn png(saved: &str, new: &str) -> Option<String> {
+    compare("image/png", saved, new)
+}
+
+fn unreadable(saved: Option<String>, new: Option<String>) -> Option<String> {
+    let said = |whose: &str, why: String| format!("the {whose} picture cannot be read: {why}");
+    saved.map(|why| said("saved", why)).or_else(|| new.map(|why| said("new", why)))
+}
+
+fn pixels_differ(saved: &RgbaImage, new: &RgbaImage) -> Option<String> {
     if saved.dimensions() != new.dimensions() {
         let ((a, b), (c, d)) = (saved.dimensions(), new.dimensions());
         return Some(format!("the picture was {a} × {b} pixels, and is {c} × {d}"));
@@ -42,15 +82,37 @@ pub fn png(saved: &str, new: &str) -> Option<String> {
     (count > 0).then(|| format!("{count} of {all} pixels differ, by up to {most} of 255 (up to {COLOUR} is let pass)"))
 }
 
-fn pixels(base64: &str) -> Result<RgbaImage, String> {
+fn bytes(base64: &str) -> Result<Vec<u8>, String> {
     let text: String = base64.split_ascii_whitespace().collect();
-    let bytes = STANDARD.decode(text).map_err(|why| format!("not base64: {why}"))?;
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), ImageFormat::Png);
+    STANDARD.decode(text).map_err(|why| format!("not base64: {why}"))
+}
+
+/// A picture's frames, one after another: none but the current one is kept.
+type Pixels<'a> = Box<dyn Iterator<Item = ImageResult<RgbaImage>> + 'a>;
+
+fn frames(format: ImageFormat, bytes: &[u8]) -> ImageResult<Pixels<'_>> {
     let mut limits = Limits::default();
     limits.max_image_width = Some(LARGEST);
     limits.max_image_height = Some(LARGEST);
+    let moving: Option<Frames<'_>> = match format {
+        ImageFormat::Gif => {
+            let mut decoder = GifDecoder::new(Cursor::new(bytes))?;
+            decoder.set_limits(limits.clone())?;
+            Some(decoder.into_frames())
+        }
+        ImageFormat::WebP => {
+            let mut decoder = WebPDecoder::new(Cursor::new(bytes))?;
+            decoder.set_limits(limits.clone())?;
+            decoder.has_animation().then(|| decoder.into_frames())
+        }
+        _ => None,
+    };
+    if let Some(frames) = moving {
+        return Ok(Box::new(frames.map(|frame| frame.map(image::Frame::into_buffer))));
+    }
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     reader.limits(limits);
-    Ok(reader.decode().map_err(|why| why.to_string())?.into_rgba8())
+    Ok(Box::new(std::iter::once(Ok(reader.decode()?.into_rgba8()))))
 }
 
 /// What is different between two drawings; none where they look the same. Written text must be equal; a number may differ
@@ -216,6 +278,41 @@ mod tests {
         assert!(png(&grey(0), &png_of(3, 4, |_, _| [0; 4])).unwrap().contains("4 × 3 pixels, and is 3 × 4"));
         let wrapped = grey(0).chars().map(|c| format!("{c}\n")).collect::<String>();
         assert_eq!(png(&wrapped, &grey(0)), None, "base64 may be in lines");
+    }
+
+    #[test]
+    fn other_formats_are_compared_by_pixels_and_unknown_ones_by_bytes() {
+        let encoded = |format: ImageFormat, grey: u8| {
+            let picture = image::RgbImage::from_pixel(9, 9, image::Rgb([grey; 3]));
+            let mut bytes = Vec::new();
+            picture.write_to(&mut Cursor::new(&mut bytes), format).unwrap();
+            STANDARD.encode(bytes)
+        };
+        for (kind, format) in
+            [("image/jpeg", ImageFormat::Jpeg), ("image/gif", ImageFormat::Gif), ("image/webp", ImageFormat::WebP)]
+        {
+            assert_eq!(compare(kind, &encoded(format, 90), &encoded(format, 93)), None, "{kind}");
+            assert!(compare(kind, &encoded(format, 90), &encoded(format, 120)).unwrap().contains("81 of 81"), "{kind}");
+            assert!(compare(kind, &encoded(format, 90), "aGVsbG8=").unwrap().contains("new picture cannot"), "{kind}");
+        }
+        assert_eq!(compare("image/x-odd", "aGVs\nbG8=", "aGVsbG8="), None);
+        assert!(compare("image/x-odd", "aGVsbG8=", "aGVsbGw=").unwrap().contains("byte by byte"));
+    }
+
+    #[test]
+    fn a_later_frame_counts() {
+        let moving = |greys: &[u8]| {
+            let mut bytes = Vec::new();
+            let mut encoder = image::codecs::gif::GifEncoder::new(&mut bytes);
+            let frame = |&grey| image::Frame::new(RgbaImage::from_pixel(5, 5, image::Rgba([grey, grey, grey, 255])));
+            encoder.encode_frames(greys.iter().map(frame)).unwrap();
+            drop(encoder);
+            STANDARD.encode(bytes)
+        };
+        let how = |greys: &[u8]| compare("image/gif", &moving(&[10, 200]), &moving(greys));
+        assert_eq!(how(&[10, 202]), None);
+        assert!(how(&[10, 100]).unwrap().starts_with("frame 2: 25 of 25 pixels"));
+        assert_eq!(how(&[10]).unwrap(), "frame 2: it was there, and is not");
     }
 
     #[test]

@@ -18,7 +18,8 @@ use std::time::{Duration, Instant};
 /// Run notebooks anew, and compare what their cells show with what is saved in them
 ///
 /// Each runs on a fresh session, in its own folder. Cells are marked as for nbval, by tags or comments: `nbval-skip`,
-/// `nbval-ignore-output`, `nbval-check-output`, `raises-exception`. Pictures are compared by their pixels.
+/// `nbval-ignore-output`, `nbval-check-output`, `raises-exception`. PNG, JPEG, GIF, WebP and BMP are
+/// compared by their pixels.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The notebooks (.ipynb)

@@ -19,6 +19,8 @@ pub struct Install {
 }
 
 /// Make Jupyter forget the kernel
+///
+/// Ends with 1 where there is none of that name.
 #[derive(Debug, clap::Args)]
 pub struct Uninstall {
     #[command(flatten)]
@@ -101,6 +103,7 @@ pub fn uninstall(args: &Uninstall, around: &mut Surroundings<'_>) -> anyhow::Res
     if own.is_none() && stock.is_none() {
         let folder = data.join("kernels");
         around.terminal.line(&format!("There is no kernel {} in {}", args.place.name, folder.display()));
+        return Ok(End::CellFailed);
     }
     Ok(End::AllRan)
 }

@@ -14,6 +14,9 @@ pub const CONNECTION_FILE: &str = "{connection_file}";
 
 const ARGUMENT: &str = "--connection-file";
 
+/// What in a kernelspec's metadata says that it is ours, and which of ours.
+const MARK: &str = "candlewick";
+
 /// The files that lie beside `kernel.json`.
 const LOGOS: [(&str, &[u8]); 3] = [
     ("logo-32x32.png", include_bytes!("../../assets/logo-32x32.png")),
@@ -62,9 +65,16 @@ pub struct Installed {
 impl Installed {
     /// Which of ours it is, if it is one.
     pub fn flavour(&self) -> Option<Flavour> {
-        let [_, command, argument, file] = self.spec.argv.as_slice() else { return None };
-        let ours = [Flavour::Candlewick, Flavour::Stock].into_iter().find(|flavour| flavour.command() == command);
-        ours.filter(|_| argument == ARGUMENT && file == CONNECTION_FILE)
+        let both = [Flavour::Candlewick, Flavour::Stock];
+        let mark = self.spec.metadata.as_ref().and_then(|metadata| metadata.get(MARK));
+        if let Some(mark) = mark {
+            return both.into_iter().find(|flavour| mark == flavour.command());
+        }
+        // Those of before there was a mark.
+        let [program, command, argument, file] = self.spec.argv.as_slice() else { return None };
+        let is_ours = Path::new(program).file_stem().is_some_and(|name| name == "candlewick");
+        both.into_iter()
+            .find(|flavour| is_ours && flavour.command() == command && argument == ARGUMENT && file == CONNECTION_FILE)
     }
 }
 
@@ -178,7 +188,7 @@ fn text(flavour: Flavour, program: &Path) -> Result<String> {
         "display_name": flavour.display_name(),
         "language": "rust",
         "interrupt_mode": "message",
-        "metadata": { "debugger": false },
+        "metadata": { "debugger": false, MARK: flavour.command() },
         "env": {},
     });
     Ok(format!("{spec:#}\n"))
@@ -212,7 +222,7 @@ mod tests {
         let want = json!({
             "argv": ["/opt/candle wick", "kernel", "--connection-file", "{connection_file}"],
             "display_name": "Rust (candlewick)", "language": "rust", "interrupt_mode": "message",
-            "metadata": {"debugger": false}, "env": {},
+            "metadata": {"debugger": false, "candlewick": "kernel"}, "env": {},
         });
         assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), want);
         for (logo, side) in [("logo-32x32.png", 32), ("logo-64x64.png", 64)] {
@@ -244,6 +254,8 @@ mod tests {
         let texts = [
             r#"{"argv": ["evcxr_jupyter", "--control_file", "{connection_file}"], "display_name": "Rust", "language": "rust"}"#,
             "broken",
+            // Ours by its shape only.
+            r#"{"argv": ["/opt/other", "kernel", "--connection-file", "{connection_file}"], "display_name": "Rust", "language": "rust"}"#,
         ];
         for text in texts {
             fs::write(theirs.join("kernel.json"), text).unwrap();
@@ -252,6 +264,17 @@ mod tests {
             assert!(uninstall(data.path(), "rust").is_err());
             assert_eq!(fs::read_to_string(theirs.join("kernel.json")).unwrap(), text);
         }
+    }
+
+    #[test]
+    fn a_kernelspec_of_before_there_was_a_mark_is_ours() {
+        let data = tempfile::tempdir().unwrap();
+        let place = data.path().join("kernels/old");
+        fs::create_dir_all(&place).unwrap();
+        let old = r#"{"argv": ["/old/candlewick", "stock", "--connection-file", "{connection_file}"], "display_name": "Rust", "language": "rust"}"#;
+        fs::write(place.join("kernel.json"), old).unwrap();
+        assert_eq!(read(&place).unwrap().flavour(), Some(Flavour::Stock));
+        assert!(uninstall(data.path(), "old").unwrap().is_some());
     }
 
     #[test]

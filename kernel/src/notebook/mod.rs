@@ -1,6 +1,7 @@
 //! Notebook files (`.ipynb`, format 4): read, filled with outputs, and written without losing anything else.
 
 pub mod json;
+mod json_reader;
 
 use json::{Json, NotJson};
 use std::fmt;
@@ -101,10 +102,15 @@ impl<'a> Cell<'a> {
         self.json.get("metadata")
     }
 
+    /// Its tags, in their order.
+    pub fn tags(&self) -> impl Iterator<Item = &'a str> {
+        let tags = self.json.get("metadata").and_then(|metadata| metadata.get("tags")).and_then(Json::as_array);
+        tags.unwrap_or_default().iter().filter_map(Json::as_str)
+    }
+
     /// Whether its metadata has this tag.
     pub fn has_tag(&self, tag: &str) -> bool {
-        let tags = self.json.get("metadata").and_then(|metadata| metadata.get("tags")).and_then(Json::as_array);
-        tags.is_some_and(|tags| tags.iter().any(|found| found.as_str() == Some(tag)))
+        self.tags().any(|found| found == tag)
     }
 
     /// Its saved outputs, as the notebook format writes them.

@@ -4,7 +4,7 @@ use super::KernelInfo;
 use super::connection_file::ports;
 use super::log::Log;
 use super::session_thread::{Open, SessionThread};
-use super::shell::Shell;
+use super::shell::{Shell, refused};
 use super::sockets::{Socket, Welcome};
 use super::wire::{PROTOCOL, Request, Wire};
 use super::zmtp::Kind;
@@ -104,12 +104,16 @@ async fn obey(server: Rc<Server>, mut orders: mpsc::Receiver<Request>) {
             request = orders.recv() => request,
         };
         let Some(request) = request else { return };
+        let readable = request.readable();
         // First of all: it must not wait for front ends that lag.
-        if request.kind() == "interrupt_request" {
+        if readable.is_ok() && request.kind() == "interrupt_request" {
             server.interrupt().await;
         }
         server.status("busy", &request).await;
         let answer = match request.kind() {
+            _ if readable.is_err() => {
+                readable.err().filter(|_| request.reply_kind().is_some()).map(|why| refused(&why))
+            }
             "interrupt_request" => Some(json!({"status": "ok"})),
             "kernel_info_request" => Some(server.kernel_info()),
             "debug_request" => Some(no_debugger(&request)),
@@ -152,7 +156,7 @@ impl Server {
 
     /// Answers a request on the socket that it came on.
     pub(super) async fn answer(&self, socket: &Socket, request: &Request, content: Value) {
-        let kind = request.kind().replace("_request", "_reply");
+        let kind = request.reply_kind().unwrap_or_else(|| request.kind().to_owned());
         self.send(socket, request, &kind, content).await;
     }
 

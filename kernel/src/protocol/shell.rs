@@ -83,19 +83,37 @@ impl Shell {
             }
         };
         let answer = answer.unwrap_or_else(|why| {
-            let why = format!("{why:#}");
-            let count = self.count;
-            Some(json!({"status": "error", "ename": "request", "evalue": why, "traceback": [why], "execution_count": count}))
+            let mut answer = refused(&why);
+            answer["execution_count"] = self.count.into();
+            Some(answer)
         });
-        if let Some(answer) = answer {
+        // Nobody waits for an answer to what is no request.
+        if let Some(answer) = answer.filter(|_| request.reply_kind().is_some()) {
             server.answer(&server.shell, request, answer).await;
         }
         server.status("idle", request).await;
     }
 
+    /// A cell that cannot be read has failed, for whoever looks at it and for those behind it.
+    async fn unreadable(&mut self, request: &Request, why: &anyhow::Error) -> Result<Option<Value>> {
+        let server = Rc::clone(&self.server);
+        let mut answer = refused(why);
+        if request.kind() == "execute_request" {
+            let mut shown = answer.clone();
+            shown.as_object_mut().map(|shown| shown.remove("status"));
+            server.publish("error", shown, &request.header).await;
+            self.abort_queue().await;
+        }
+        answer["execution_count"] = self.count.into();
+        Ok(Some(answer))
+    }
+
     /// The reply to a request; none where there is to be none.
     async fn dispatch(&mut self, request: &Request) -> Result<Option<Value>> {
         let server = Rc::clone(&self.server);
+        if let Err(why) = request.readable() {
+            return self.unreadable(request, &why).await;
+        }
         Ok(Some(match request.kind() {
             "execute_request" => execute::execute(self, request).await?,
             "kernel_info_request" => server.kernel_info(),
@@ -115,6 +133,12 @@ impl Shell {
             }
         }))
     }
+}
+
+/// The error reply to a request that asks for nothing that there is.
+pub(super) fn refused(why: &anyhow::Error) -> Value {
+    let why = format!("{why:#}");
+    json!({"status": "error", "ename": "request", "evalue": why, "traceback": [why]})
 }
 
 /// There is nobody to talk to here, as the front end is to know.

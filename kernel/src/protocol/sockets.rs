@@ -5,9 +5,9 @@ use super::wire::{Request, Wire};
 use super::zmtp::{self, Kind, Received};
 use anyhow::{Context, Result};
 use bytes::{Buf, Bytes};
+use socket2::{SockRef, TcpKeepalive};
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -35,8 +35,17 @@ const WAITS: usize = 6;
 /// How long a peer may take to greet.
 const GREETING: Duration = Duration::from_secs(10);
 
-/// The most peers of one socket.
-const MOST_PEERS: usize = 128;
+/// How long a connection may be silent before it is asked whether the other end is still there.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// The most clients of one socket.
+const MOST_CLIENTS: usize = 128;
+
+/// The largest message that is taken in from a client that has shown nothing yet that only the key's owner can make.
+const MOST_FROM_STRANGERS: u64 = 256 << 10;
+
+/// What all of them together may send beyond that at a time: a first message may be large.
+const POOL_OF_STRANGERS: u64 = zmtp::MOST_BYTES;
 
 /// The most topics of one subscriber.
 const MOST_TOPICS: usize = 64;
@@ -51,8 +60,13 @@ pub(super) type Welcome = Box<dyn Fn(&[u8]) -> Vec<Vec<Bytes>>>;
 pub(super) struct Socket {
     name: &'static str,
     kind: Kind,
+    /// All who are connected, oldest first.
+    clients: RefCell<BTreeMap<u64, Client>>,
+    /// Those of them who have greeted, by their names.
     peers: RefCell<HashMap<Bytes, Peer>>,
     connections: Cell<u64>,
+    /// How much of [`POOL_OF_STRANGERS`] is taken.
+    from_strangers: Cell<u64>,
     unsent: Rc<Cell<usize>>,
     incoming: mpsc::Sender<Request>,
     wire: Rc<Wire>,
@@ -60,12 +74,48 @@ pub(super) struct Socket {
     log: Rc<Log>,
 }
 
+struct Client {
+    /// Whether it has done what a client comes for: signed a message, subscribed, let the heart beat.
+    is_known: bool,
+    /// Dropped with it, which ends its connection.
+    _open: oneshot::Sender<()>,
+}
+
 struct Peer {
     connection: u64,
     outgoing: Outgoing,
     topics: Vec<Bytes>,
-    /// Dropped with the peer, which ends its connection.
-    _open: oneshot::Sender<()>,
+}
+
+/// What one message may still weigh; what it takes of the strangers' pool goes back with it.
+struct Allowance<'a> {
+    socket: &'a Socket,
+    connection: u64,
+    taken: u64,
+}
+
+impl Allowance<'_> {
+    /// Whether a message of so many bytes may be kept.
+    fn allows(&mut self, bytes: u64) -> bool {
+        let most = self.socket.kind.most();
+        if bytes > most || bytes <= MOST_FROM_STRANGERS || self.socket.knows(self.connection) {
+            return bytes <= most;
+        }
+        let pool = &self.socket.from_strangers;
+        let more = (bytes - MOST_FROM_STRANGERS).saturating_sub(self.taken);
+        let is_there = pool.get() + more <= POOL_OF_STRANGERS;
+        if is_there {
+            self.taken += more;
+            pool.set(pool.get() + more);
+        }
+        is_there
+    }
+}
+
+impl Drop for Allowance<'_> {
+    fn drop(&mut self) {
+        self.socket.from_strangers.set(self.socket.from_strangers.get().saturating_sub(self.taken));
+    }
 }
 
 /// The way to one peer.
@@ -138,21 +188,28 @@ impl Socket {
         log: &Rc<Log>,
     ) -> (Rc<Self>, mpsc::Receiver<Request>) {
         let (incoming, received) = mpsc::channel(MOST_WAITING);
-        let (peers, connections, unsent) = <(RefCell<HashMap<_, _>>, Cell<_>, Rc<Cell<_>>)>::default();
         let (wire, log) = (Rc::clone(wire), Rc::clone(log));
-        let socket = Rc::new(Self { name, kind, peers, connections, unsent, incoming, wire, welcome, log });
+        let socket = Rc::new(Self {
+            name,
+            kind,
+            clients: RefCell::default(),
+            peers: RefCell::default(),
+            connections: Cell::default(),
+            from_strangers: Cell::default(),
+            unsent: Rc::default(),
+            incoming,
+            wire,
+            welcome,
+            log,
+        });
         tokio::task::spawn_local(Rc::clone(&socket).accept(listener));
         (socket, received)
     }
 
     async fn accept(self: Rc<Self>, listener: TcpListener) {
-        let slots = Arc::new(Semaphore::new(MOST_PEERS));
         loop {
             match listener.accept().await {
-                Ok((stream, _)) => match Arc::clone(&slots).try_acquire_owned() {
-                    Ok(slot) => drop(tokio::task::spawn_local(Rc::clone(&self).connection(stream, slot))),
-                    Err(_) => self.log.line(&format!("{}: refused one more than {MOST_PEERS} clients", self.name)),
-                },
+                Ok((stream, _)) => self.admit(stream),
                 // No descriptors are left, perhaps; they come back.
                 Err(error) => {
                     self.log.line(&format!("{}: cannot take a connection: {error}", self.name));
@@ -162,54 +219,78 @@ impl Socket {
         }
     }
 
-    /// Serves one client as long as it stays.
-    async fn connection(self: Rc<Self>, mut stream: TcpStream, _slot: OwnedSemaphorePermit) {
+    /// Serves one more client. Where it is one too many, the oldest that is not known leaves for it: who can connect, but
+    /// not sign, must not keep those out who can.
+    fn admit(self: &Rc<Self>, stream: TcpStream) {
+        let mut clients = self.clients.borrow_mut();
+        if clients.len() >= MOST_CLIENTS {
+            let stranger = clients.iter().find(|(_, client)| !client.is_known).map(|(&connection, _)| connection);
+            let Some(stranger) = stranger else {
+                return self.log.line(&format!("{}: refused one more than {MOST_CLIENTS} clients", self.name));
+            };
+            clients.remove(&stranger);
+            self.log.line(&format!("{}: a client is disconnected: there are too many, and it did nothing", self.name));
+        }
+        let connection = self.connections.get() + 1;
+        self.connections.set(connection);
+        let (open, closed) = oneshot::channel();
+        clients.insert(connection, Client { is_known: false, _open: open });
+        tokio::task::spawn_local(Rc::clone(self).connection(stream, connection, closed));
+    }
+
+    fn knows(&self, connection: u64) -> bool {
+        self.clients.borrow().get(&connection).is_some_and(|client| client.is_known)
+    }
+
+    fn now_knows(&self, connection: u64) {
+        if let Some(client) = self.clients.borrow_mut().get_mut(&connection) {
+            client.is_known = true;
+        }
+    }
+
+    /// Serves one client as long as it stays, and may.
+    async fn connection(self: Rc<Self>, stream: TcpStream, connection: u64, closed: oneshot::Receiver<()>) {
         // Only speed is lost without.
         let _ = stream.set_nodelay(true);
-        let greeted = timeout(GREETING, zmtp::greet(&mut stream, self.kind)).await.context("does not greet");
-        let served = match greeted.and_then(std::convert::identity) {
-            Ok(identity) => self.serve(stream, identity).await,
-            Err(error) => Err(error),
+        // Without, who went without a word (a laptop was closed) is missed when somebody sends to it.
+        let _ = SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE));
+        let served = tokio::select! {
+            served = self.serve(stream, connection) => served,
+            _ = closed => Ok(()),
         };
+        self.clients.borrow_mut().remove(&connection);
+        self.peers.borrow_mut().retain(|_, peer| peer.connection != connection);
         if let Err(error) = served {
             self.log.line(&format!("{}: a client is disconnected: {error:#}", self.name));
         }
     }
 
-    async fn serve(&self, stream: TcpStream, identity: Bytes) -> Result<()> {
-        let connection = self.connections.get() + 1;
-        self.connections.set(connection);
+    async fn serve(&self, mut stream: TcpStream, connection: u64) -> Result<()> {
+        let greeted = timeout(GREETING, zmtp::greet(&mut stream, self.kind)).await.context("does not greet");
+        let identity = greeted.and_then(std::convert::identity)?;
         let identity = if identity.is_empty() { format!("\0{connection}").into() } else { identity };
-        let (open, closed) = oneshot::channel();
         let (queue, queued) = mpsc::unbounded_channel();
         let (room, room_for_small) = (Arc::new(Semaphore::new(ROOM)), Arc::new(Semaphore::new(ROOM_FOR_SMALL)));
         let outgoing = Outgoing { queue, room, room_for_small, taken: Rc::default() };
         let taken = Rc::clone(&outgoing.taken);
-        let peer = Peer { connection, outgoing, topics: Vec::new(), _open: open };
-        match self.peers.borrow_mut().entry(identity.clone()) {
-            Entry::Vacant(place) => {
-                place.insert(peer);
-            }
-            // As ZeroMQ has it, nobody takes another one's name. Who comes back too early tries again.
-            Entry::Occupied(_) => anyhow::bail!("its name is another's"),
+        let peer = Peer { connection, outgoing, topics: Vec::new() };
+        // As ipykernel has it (ROUTER_HANDOVER), who comes by a name that is in use takes it over: it is the same front end,
+        // whose old connection has died without a word.
+        if let Some(older) = self.peers.borrow_mut().insert(identity.clone(), peer) {
+            self.clients.borrow_mut().remove(&older.connection);
         }
         let (reader, writer) = stream.into_split();
-        let served = tokio::select! {
-            read = self.read(&identity, BufReader::with_capacity(64 << 10, reader)) => read,
+        tokio::select! {
+            read = self.read(&identity, connection, BufReader::with_capacity(64 << 10, reader)) => read,
             written = write(writer, queued, &taken) => written,
-            _ = closed => Ok(()),
-        };
-        let mut peers = self.peers.borrow_mut();
-        if peers.get(&identity).is_some_and(|peer| peer.connection == connection) {
-            peers.remove(&identity);
         }
-        served
     }
 
-    async fn read<R: AsyncRead + Unpin>(&self, peer: &Bytes, mut reader: R) -> Result<()> {
+    async fn read<R: AsyncRead + Unpin>(&self, peer: &Bytes, connection: u64, mut reader: R) -> Result<()> {
         use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
         loop {
-            let received = match zmtp::read(&mut reader).await {
+            let mut allowance = Allowance { socket: self, connection, taken: 0 };
+            let received = match zmtp::read(&mut reader, &mut |bytes| allowance.allows(bytes)).await {
                 Err(error)
                     if matches!(error.kind(), UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe) =>
                 {
@@ -217,33 +298,41 @@ impl Socket {
                 }
                 received => received?,
             };
+            // Nothing else runs until the message has been checked.
+            drop(allowance);
             match received {
-                Received::Message(frames) => self.take(peer, frames).await,
+                Received::Message(frames) => self.take(peer, connection, frames).await,
                 Received::Command(command) => {
                     if let Some(pong) = zmtp::pong(&command) {
                         self.push(peer, pong).await;
                     }
                 }
                 Received::TooLarge => {
-                    let most = zmtp::MOST_BYTES >> 20;
-                    self.log.line(&format!("{}: dropped a message of more than {most} MiB", self.name));
+                    self.log.line(&format!("{}: dropped a message that is too large", self.name));
                 }
             }
         }
     }
 
-    async fn take(&self, peer: &Bytes, frames: Vec<Bytes>) {
+    async fn take(&self, peer: &Bytes, connection: u64, frames: Vec<Bytes>) {
         match self.kind {
-            Kind::Echo => self.push(peer, zmtp::message(&frames)).await,
+            Kind::Echo => {
+                self.now_knows(connection);
+                self.push(peer, zmtp::message(&frames)).await;
+            }
             Kind::Publisher => {
+                self.now_knows(connection);
                 for frames in self.subscribe(peer, &frames) {
                     self.send(peer, &frames).await;
                 }
             }
             // What is not signed does not even wait.
             Kind::Router => match self.wire.check(peer.clone(), frames) {
-                // It fails where the kernel is about to end.
-                Ok(request) => drop(self.incoming.send(request).await),
+                Ok(request) => {
+                    self.now_knows(connection);
+                    // It fails where the kernel is about to end.
+                    drop(self.incoming.send(request).await);
+                }
                 Err(why) => self.log.line(&format!("{}: dropped a message: {why:#}", self.name)),
             },
         }
@@ -302,6 +391,7 @@ impl Socket {
         let mut peers = self.peers.borrow_mut();
         if peers.get(peer).is_some_and(|peer| peer.connection == connection) {
             peers.remove(peer);
+            self.clients.borrow_mut().remove(&connection);
             let (name, seconds) = (self.name, PATIENCE.as_secs_f32());
             self.log
                 .line(&format!("{name}: a client is disconnected: it reads nothing, or too slowly, for {seconds} s"));

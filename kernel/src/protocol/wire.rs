@@ -26,12 +26,27 @@ pub(super) struct Request {
     route: Vec<Bytes>,
     pub(super) header: Header,
     content: Map<String, Value>,
+    /// Why there is no content, where what was sent is none.
+    fault: Option<String>,
 }
 
 impl Request {
     /// The request's kind, as in `execute_request`.
     pub(super) fn kind(&self) -> &str {
         &self.header.msg_type
+    }
+
+    /// Its reply's kind; none where it is no request.
+    pub(super) fn reply_kind(&self) -> Option<String> {
+        self.kind().strip_suffix("_request").map(|what| format!("{what}_reply"))
+    }
+
+    /// What is wrong with it: it is signed and somebody waits for an answer, but it cannot be read.
+    ///
+    /// # Errors
+    /// That.
+    pub(super) fn readable(&self) -> Result<()> {
+        self.fault.as_ref().map_or(Ok(()), |why| anyhow::bail!("{}: {why}", self.kind()))
     }
 
     pub(super) fn get(&self, name: &str) -> &Value {
@@ -103,14 +118,20 @@ impl Wire {
             raw
         };
         let [header, parent, metadata, content, ..] = &raw.jparts[..] else { anyhow::bail!("too few parts") };
-        let header: Header = serde_json::from_slice(header).context("a header that is none")?;
+        let header = read_header(header).context("a header that is none")?;
         let object = |part: &Bytes, what: &str| -> Result<Map<String, Value>> {
             serde_json::from_slice(part).with_context(|| format!("{what} that is no JSON object"))
         };
-        object(parent, "a parent header")?;
-        object(metadata, "metadata")?;
-        let content = object(content, "content")?;
-        Ok(Request { peer, route: raw.zmq_identities, header, content })
+        let read = || {
+            object(parent, "a parent header")?;
+            object(metadata, "metadata")?;
+            object(content, "content")
+        };
+        let (content, fault) = match read() {
+            Ok(content) => (content, None),
+            Err(why) => (Map::new(), Some(format!("{why:#}"))),
+        };
+        Ok(Request { peer, route: raw.zmq_identities, header, content, fault })
     }
 
     /// A message of that kind, signed. Its first frames are `route`, for which a subscriber's topic counts, too.
@@ -148,6 +169,17 @@ impl Wire {
     pub(super) fn answer(&self, request: &Request, kind: &str, content: Value) -> Result<Vec<Bytes>> {
         self.sign(kind, content, Some(&request.header), request.route.clone())
     }
+}
+
+/// Reads a header. It must say what is asked, and by which name the answer is known; the rest is nothing to fail for.
+fn read_header(header: &[u8]) -> Result<Header> {
+    let mut header: Map<String, Value> = serde_json::from_slice(header)?;
+    for (name, default) in [("username", ""), ("session", ""), ("version", PROTOCOL)] {
+        if !header.get(name).is_some_and(Value::is_string) {
+            header.insert(name.to_owned(), default.into());
+        }
+    }
+    Ok(serde_json::from_value(Value::Object(header))?)
 }
 
 /// Where the signing [`Connection`] leaves its messages: the sockets are our own.
@@ -220,11 +252,32 @@ mod tests {
             for bad in bad {
                 let mut frames = good.clone();
                 frames[part] = Bytes::copy_from_slice(bad);
-                assert!(checks(&wire, &frames).is_err(), "part {part} {}", bad.escape_ascii());
+                let checked = checks(&wire, &frames);
+                // Who sent it is known by a header that holds, and is to be told.
+                let refused = if part == 2 { checked.is_err() } else { checked.unwrap().readable().is_err() };
+                assert!(refused, "part {part} {}", bad.escape_ascii());
             }
             assert!(checks(&wire, &good[..part]).is_err());
         }
         assert!(checks(&wire, &[]).is_err());
+    }
+
+    #[test]
+    fn a_header_needs_its_name_and_its_kind_only() {
+        let wire = Wire::new("", "session");
+        let good = wire.sign("kernel_info_request", json!({}), None, vec![]).unwrap();
+        let whole: Map<String, Value> = serde_json::from_slice(&good[2]).unwrap();
+        for name in ["msg_id", "username", "session", "date", "msg_type", "version"] {
+            for odd in [None, Some(Value::Null), Some(json!(7))] {
+                let mut header = whole.clone();
+                header.remove(name);
+                header.extend(odd.map(|odd| (name.to_owned(), odd)));
+                let mut frames = good.clone();
+                frames[2] = serde_json::to_vec(&header).unwrap().into();
+                let checked = checks(&wire, &frames);
+                assert_eq!(checked.is_ok(), !["msg_id", "msg_type"].contains(&name), "{name}: {checked:?}");
+            }
+        }
     }
 
     #[test]

@@ -11,6 +11,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 /// The largest message that is taken in, all frames together.
 pub(super) const MOST_BYTES: u64 = 64 << 20;
 
+/// The largest message of those who never send more than a few bytes: a topic, a heart's beat.
+const MOST_BYTES_OF_FEW: u64 = 8 << 10;
+
 /// The most frames of a message.
 const MOST_FRAMES: usize = 1024;
 
@@ -38,6 +41,14 @@ impl Kind {
             Self::Router => "ROUTER",
             Self::Publisher => "XPUB",
             Self::Echo => "REP",
+        }
+    }
+
+    /// The largest message that such a socket takes in.
+    pub(super) fn most(self) -> u64 {
+        match self {
+            Self::Router => MOST_BYTES,
+            Self::Publisher | Self::Echo => MOST_BYTES_OF_FEW,
         }
     }
 
@@ -80,7 +91,7 @@ where
     ensure!(theirs[0] == 0xff && theirs[9] & 1 == 1 && theirs[10] >= 3, "does not speak ZMTP 3");
     ensure!(theirs[12..32] == greeting[12..32], "wants another security mechanism than NULL");
     stream.write_all(&ready(kind)).await?;
-    match read(stream).await? {
+    match read(stream, &mut |_| false).await? {
         Received::Command(command) => identity(&command, kind),
         _ => bail!("sent a message before it was ready"),
     }
@@ -122,11 +133,14 @@ fn property(list: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     Some((name, value, list))
 }
 
-/// Reads the next message or command. What is too large is read over and not kept.
+/// Reads the next message or command. What is more than `allows` says of so many bytes is read over and not kept.
 ///
 /// # Errors
 /// Where the peer left, or what it sends is not ZMTP.
-pub(super) async fn read<R: AsyncRead + Unpin>(reader: &mut R) -> std::io::Result<Received> {
+pub(super) async fn read<R: AsyncRead + Unpin>(
+    reader: &mut R,
+    allows: &mut dyn FnMut(u64) -> bool,
+) -> std::io::Result<Received> {
     let (mut frames, mut size) = (Vec::new(), 0_u64);
     loop {
         let flags = reader.read_u8().await?;
@@ -140,7 +154,7 @@ pub(super) async fn read<R: AsyncRead + Unpin>(reader: &mut R) -> std::io::Resul
             };
         }
         size = size.saturating_add(length).saturating_add(1);
-        if size > MOST_BYTES || frames.len() >= MOST_FRAMES {
+        if size == u64::MAX || frames.len() >= MOST_FRAMES || !allows(size) {
             size = u64::MAX;
             frames.clear();
             skip(reader, length).await?;
@@ -201,8 +215,12 @@ fn put(bytes: &mut BytesMut, frame: &[u8], flags: u8) {
 mod tests {
     use super::*;
 
+    async fn next(reader: &mut &[u8]) -> std::io::Result<Received> {
+        read(reader, &mut |bytes| bytes <= MOST_BYTES).await
+    }
+
     async fn reads(bytes: &[u8]) -> std::io::Result<Received> {
-        read(&mut &*bytes).await
+        next(&mut &*bytes).await
     }
 
     #[tokio::test]
@@ -220,8 +238,8 @@ mod tests {
         bytes.extend_from_slice(&message(&[Bytes::from_static(b"rest of it")]));
         bytes.extend_from_slice(&message(&[Bytes::from_static(b"next")]));
         let mut reader = &bytes[..];
-        assert_eq!(read(&mut reader).await.unwrap(), Received::TooLarge);
-        assert_eq!(read(&mut reader).await.unwrap(), Received::Message(vec![Bytes::from_static(b"next")]));
+        assert_eq!(next(&mut reader).await.unwrap(), Received::TooLarge);
+        assert_eq!(next(&mut reader).await.unwrap(), Received::Message(vec![Bytes::from_static(b"next")]));
 
         let many = message(&vec![Bytes::new(); MOST_FRAMES + 2]);
         assert_eq!(reads(&many).await.unwrap(), Received::TooLarge);

@@ -60,6 +60,8 @@ cells = [
     cell("from IPython.display import HTML, display\ndisplay(HTML('<b>1</b>'))", [bold(2)]),
     cell("display(HTML('<b>1</b>')); display(HTML('<b>2</b>'))", [bold(1), bold(2)]),
     cell("display(1); print(2); display(3)", [display(text_plain="1"), display(text_plain="3"), stream("2\n")]),
+    cell("print(8)", [stream("9\n")], "nbval-check-output", "nbval-ignore-output"),
+    cell("print(8)", [stream("9\n")], "nbval-ignore-output", "nbval-check-output"),
     cell("print('at 12:30:01')", [stream("at 10:00:00\n")]),
 ]
 metadata = {"kernelspec": {"name": "python3", "language": "python", "display_name": "Python 3"}}

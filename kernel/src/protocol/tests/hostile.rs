@@ -240,16 +240,120 @@ async fn a_subscriber_that_does_not_read_is_not_sent_small_messages_for_ever() {
     assert!(got.len() < SPRINKLE.0 * SPRINKLE.1, "{}", got.len());
 }
 
+/// As ipykernel has it: a front end whose connection died without a word comes back by its name, and is answered.
 #[tokio::test]
-async fn a_name_is_not_taken_over() {
+async fn who_comes_by_a_name_in_use_takes_it_over() {
+    let kernel = Kernel::start();
+    let named = async || {
+        let mut options = zeromq::SocketOptions::default();
+        options.peer_identity("me".parse().unwrap());
+        let mut socket = zeromq::DealerSocket::with_options(options);
+        socket.connect(&kernel.connection.shell_url()).await.unwrap();
+        socket
+    };
+    let mut sockets = Vec::new();
+    for _ in 0..3 {
+        let mut socket = named().await;
+        throw(&mut socket, signed("a key", "connect_request", json!({}))).await;
+        assert!(got(&mut socket).await.contains("connect_reply"));
+        sockets.push(socket);
+    }
+}
+
+/// More than a socket has room for, each greeted; none of them ever signs anything.
+const SILENT: usize = 140;
+
+#[tokio::test]
+async fn silent_strangers_keep_nobody_out() {
     let kernel = Kernel::start();
     let mut front_end = FrontEnd::first(&kernel).await;
-    let mut options = zeromq::SocketOptions::default();
-    options.peer_identity("session".parse().unwrap());
-    let mut thief = zeromq::DealerSocket::with_options(options);
-    thief.connect(&kernel.connection.stdin_url()).await.unwrap();
-    let id = send(&mut front_end.shell, "execute_request", cell("ask password?")).await;
-    assert_eq!(receive(&mut front_end.stdin).await.kind, "input_request");
-    send(&mut front_end.stdin, "input_reply", json!({"value": "mine"})).await;
+    assert_eq!(front_end.run("print known").await.0["status"], "ok");
+    let ConnectionInfo { shell_port, control_port, .. } = kernel.connection;
+    let strangers = [shell_port, control_port]
+        .map(|port| (0..SILENT).map(|_| TcpStream::connect(("127.0.0.1", port)).unwrap()).collect::<Vec<_>>());
+    for url in [kernel.connection.shell_url(), kernel.connection.control_url()] {
+        let mut newcomer = dealer(&url).await;
+        throw(&mut newcomer, signed("a key", "kernel_info_request", json!({}))).await;
+        assert!(got(&mut newcomer).await.contains("kernel_info_reply"));
+    }
+    // Who has signed something stays.
+    let id = send(&mut front_end.shell, "execute_request", cell("print still here")).await;
     assert_eq!(front_end.reply(&id).await.content["status"], "ok");
+    drop(strangers);
+}
+
+/// Frames of so many bytes, once as a message each.
+fn weight(stream: &mut TcpStream, bytes: usize, more: bool) {
+    let flags = 2 | u8::from(more);
+    stream.write_all(&[&[flags][..], &(bytes as u64).to_be_bytes()].concat()).unwrap();
+    stream.write_all(&vec![0; bytes]).unwrap();
+}
+
+#[tokio::test]
+async fn a_heart_beats_back_no_megabytes() {
+    let kernel = Kernel::start();
+    let mut heart = greeted(kernel.connection.hb_port, "REQ");
+    // Its READY.
+    let mut ready = [0; 27];
+    heart.read_exact(&mut ready[..2]).unwrap();
+    let length = usize::from(ready[1]);
+    heart.read_exact(&mut vec![0; length]).unwrap();
+    weight(&mut heart, 1 << 20, false);
+    heart.write_all(b"\0\x04beat").unwrap();
+    let mut beat = [0; 6];
+    heart.read_exact(&mut beat).unwrap();
+    assert_eq!(&beat, b"\0\x04beat");
+}
+
+/// What strangers send and do not end is kept up to a bound, all of them together; who signs is served meanwhile.
+#[tokio::test]
+async fn strangers_have_a_bound_in_common() {
+    let kernel = Kernel::start();
+    let mut strangers = Vec::new();
+    // The first takes nearly all there is and keeps it; nothing is left for the second, whose message is dropped.
+    for _ in 0..2 {
+        let mut stranger = greeted(kernel.connection.shell_port, "DEALER");
+        weight(&mut stranger, 60 << 20, true);
+        strangers.push(stranger);
+    }
+    let mut good = dealer(&kernel.connection.shell_url()).await;
+    let large = json!({"x": "x".repeat(5 << 20)});
+    // Too much for a stranger now; a client whose small message was signed is none.
+    throw(&mut good, signed("a key", "connect_request", large.clone())).await;
+    throw(&mut good, signed("a key", "kernel_info_request", json!({}))).await;
+    assert!(got(&mut good).await.contains("kernel_info_reply"));
+    throw(&mut good, signed("a key", "connect_request", large)).await;
+    assert!(got(&mut good).await.contains("connect_reply"));
+}
+
+/// Half of a pair of UTF-16, as `JSON.stringify` writes half an emoji: signed, and no text.
+#[tokio::test]
+async fn signed_content_that_is_none_is_answered_with_an_error() {
+    let kernel = Kernel::with_key("");
+    let mut front_end = FrontEnd::first(&kernel).await;
+    let half = |kind: &str| {
+        let mut frames = signed("", kind, json!({}));
+        let last = frames.len() - 1;
+        frames[last] = Bytes::from_static(b"{\"code\": \"// \\ud83d\"}");
+        frames
+    };
+    let mut shell = dealer(&kernel.connection.shell_url()).await;
+    for kind in ["execute", "complete", "kernel_info", "no_such"] {
+        throw(&mut shell, half(&format!("{kind}_request"))).await;
+        let reply = got(&mut shell).await;
+        assert!(reply.contains(&format!("{kind}_reply")) && reply.contains("\"status\":\"error\""), "{reply}");
+        assert_eq!(front_end.heard_until("status").await.content["execution_state"], "busy");
+        if kind == "execute" {
+            let error = front_end.heard_until("error").await.content;
+            assert!(error["evalue"].as_str().unwrap().contains("content that is no JSON object"), "{error}");
+        }
+        assert_eq!(front_end.heard_until("status").await.content["execution_state"], "idle");
+    }
+    let mut control = dealer(&kernel.connection.control_url()).await;
+    throw(&mut control, half("debug_request")).await;
+    assert!(got(&mut control).await.contains("debug_reply"));
+    // Nobody waits for an answer to what is no request.
+    throw(&mut shell, half("comm_open")).await;
+    throw(&mut shell, half("connect_request")).await;
+    assert!(got(&mut shell).await.contains("connect_reply"));
 }
