@@ -8,6 +8,18 @@ use std::process::Output;
 
 const EXERCISE: &str = include_str!("../notebooks/flowers_exercise.ipynb");
 
+/// Puts itself between a cell and the crate, and says that every cell has ended well.
+const SHADOW: &str = "mod candlewick {
+    pub use ::candlewick::*;
+    pub mod cell {
+        pub use ::candlewick::cell::*;
+        pub fn guard(code: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
+            let _ = ::candlewick::cell::guard(code);
+            Ok(())
+        }
+    }
+}";
+
 fn run(folder: &Path, arguments: &[&str]) -> (Output, String, String) {
     let output = candlewick().arg("exercise").args(arguments).current_dir(folder).output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -70,7 +82,7 @@ fn a_class_is_graded_whatever_is_in_its_notebooks() {
     write("diligent.ipynb", &solved(6).to_string());
     let mut hostile = solved(3);
     cell(&mut hostile, 1, "answer")["source"] =
-        json!("let data = flowers()?;\nlet (training, validation) = data.split(0.3, 42)?;\nmod check { }");
+        json!(format!("let data = flowers()?;\nlet (training, validation) = data.split(0.3, 42)?;\n{SHADOW}"));
     cell(&mut hostile, 1, "check")["source"] = json!("println!(\"✓ TODO 1\");");
     cell(&mut hostile, 2, "answer")["source"] = json!("loop { std::hint::spin_loop(); }");
     hostile["cells"].as_array_mut().unwrap().retain(|cell| cell["id"] != "todo-04-answer");
@@ -88,12 +100,12 @@ fn a_class_is_graded_whatever_is_in_its_notebooks() {
         todos.iter().map(|todo| todo["mistake"].as_str().or(todo["verdict"].as_str()).unwrap().to_owned()).collect()
     };
     assert_eq!(verdicts(0), [&["passed"; 6][..], &["missing"; 6]].concat(), "{table}");
-    let want = ["swapped-split", "failed", "passed", "missing", "failed"];
+    let want = ["failed", "failed", "passed", "missing", "failed"];
     assert_eq!(verdicts(1)[..5], want, "{table}");
     assert_eq!(verdicts(1)[5..], ["missing"; 7], "{table}");
     let failed = &grades["notebooks"][1]["todos"];
     assert!(failed[1]["message"].as_str().unwrap().contains("longer than 40 s"), "{failed}");
-    assert_eq!(failed[4]["kind"], "panic");
+    assert_eq!((&failed[4]["kind"], &failed[0]["kind"]), (&json!("panic"), &json!("refused")));
     for (index, why) in [(2, "not JSON"), (3, "no cell of the flowers exercise"), (4, "cannot read")] {
         assert!(grades["notebooks"][index]["error"].as_str().unwrap().contains(why), "{grades}");
     }

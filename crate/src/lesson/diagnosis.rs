@@ -19,7 +19,7 @@ pub(super) struct Mistake {
     /// Why it matters, in a sentence.
     pub why: &'static str,
     /// What to try; never the solution.
-    pub cure: &'static str,
+    pub cure: String,
 }
 
 /// A [`Mistake`] as the end of a check.
@@ -27,9 +27,9 @@ pub(super) fn mistake(
     name: &'static str,
     what: impl Into<String>,
     why: &'static str,
-    cure: &'static str,
+    cure: impl Into<String>,
 ) -> std::result::Result<(), Found> {
-    Err(Found::Mistake(Mistake { name, what: what.into(), why, cure }))
+    Err(Found::Mistake(Mistake { name, what: what.into(), why, cure: cure.into() }))
 }
 
 /// What a check found where it did not pass.

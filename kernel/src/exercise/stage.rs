@@ -22,12 +22,6 @@ pub enum Said {
     Nothing(Failure),
 }
 
-/// A cell that failed, and how.
-#[derive(Clone, Debug)]
-pub struct Failed {
-    pub failure: Failure,
-}
-
 /// Opens sessions for one notebook.
 pub type Opener<'a> = &'a dyn Fn() -> anyhow::Result<Box<dyn Session>>;
 
@@ -38,16 +32,28 @@ pub struct Stage<'a> {
     session: Box<dyn Session>,
     /// What would make a new session the same.
     ran: Vec<String>,
+    /// What the release has at the same places: given cells, and its own answers.
+    released: Vec<String>,
+    /// Whether cells have run in this session that are not to be kept: what fails later may be of their making.
+    pub has_strays: bool,
     lost: bool,
 }
 
 impl<'a> Stage<'a> {
     pub fn open(exercise: &'a Exercise, open: Opener<'a>) -> anyhow::Result<Self> {
-        Ok(Self { exercise, open, session: open()?, ran: Vec::new(), lost: false })
+        Ok(Self {
+            exercise,
+            open,
+            session: open()?,
+            ran: Vec::new(),
+            released: Vec::new(),
+            has_strays: false,
+            lost: false,
+        })
     }
 
     /// Runs a cell; none where it ran to its end.
-    pub fn run(&mut self, code: &str) -> Option<Failed> {
+    pub fn run(&mut self, code: &str) -> Option<Failure> {
         self.execute(code, &mut |_| {})
     }
 
@@ -56,19 +62,21 @@ impl<'a> Stage<'a> {
         self.lost
     }
 
-    /// The cell has done its part: a new session would need it, too.
-    pub fn keep(&mut self, code: &str) {
-        self.ran.push(code.to_owned());
+    /// These cells have done the part of one of the release's: a new session would need them, too.
+    pub fn keep(&mut self, codes: &[&str], released: &str) {
+        self.ran.extend(codes.iter().map(|code| (*code).to_owned()));
+        self.released.push(released.to_owned());
     }
 
-    fn execute(&mut self, code: &str, host: &mut dyn FnMut(Output)) -> Option<Failed> {
+    fn execute(&mut self, code: &str, host: &mut dyn FnMut(Output)) -> Option<Failure> {
         let outcome = self.session.execute(code, &mut |output: Output| host(output));
         self.lost |= matches!(outcome, Outcome::Died(_) | Outcome::Interrupted(_) | Outcome::Failed(_));
-        Some(Failed { failure: Failure::of(&outcome)? })
+        Failure::of(&outcome)
     }
 
-    /// Runs the check of a TODO, in the release's own words. Only its own answer counts: it holds a word that nothing in the
-    /// learner's cells can know.
+    /// Runs the check of a TODO, in the release's own words. Only the answer that holds a fresh word counts, so
+    /// that edited checks and printed marks are worth nothing. It is no wall: the word is in the learner's own process, where
+    /// code written to cheat can find it.
     pub fn check(&mut self, todo: usize) -> Said {
         let word = uuid::Uuid::new_v4().to_string();
         let code = self.asked(todo, &word);
@@ -80,7 +88,7 @@ impl<'a> Stage<'a> {
                 mistake: facts["mistake"].as_str().map(str::to_owned),
                 text: facts["text"].as_str().unwrap_or_default().to_owned(),
             },
-            (_, Some(failed)) => Said::Nothing(failed.failure),
+            (_, Some(failure)) => Said::Nothing(failure),
             (_, None) => Said::Nothing(Failure {
                 kind: Cow::Borrowed("no answer"),
                 message: "the check ended without an answer".to_owned(),
@@ -107,27 +115,75 @@ impl<'a> Stage<'a> {
         format!("::candlewick::lesson::ask(\"{word}\");\n{{\nuse ::candlewick::lesson::check;\n{code}\n}}")
     }
 
-    /// Puts the release's own answer in place of one that did not pass, so that what follows does not suffer from it:
-    /// in this session where it can be, else in a new one that has all that passed before.
-    pub fn stand_in(&mut self, todo: usize) -> anyhow::Result<()> {
+    /// Puts the release's own answer in place of one that did not pass, so that what follows does not suffer from it: in this
+    /// session where it can be, else in a new one that has all that passed before. Gives how the session ended, where it did
+    /// so in the release's own words: something that passed before has ended it.
+    ///
+    /// # Errors
+    /// As for [`reopen`](Self::reopen).
+    pub fn stand_in(&mut self, todo: usize) -> anyhow::Result<Option<Failure>> {
         let code = self.exercise.step(&Role::Answer(todo)).map(|step| step.code.clone()).unwrap_or_default();
-        let in_place = !self.lost && self.run(&code).is_none() && self.check(todo) == Said::Passed;
-        self.ran.push(code);
-        if in_place { Ok(()) } else { self.reopen() }
+        let was_lost = self.lost;
+        let failed = if was_lost { None } else { self.run(&code) };
+        let in_place = !was_lost && failed.is_none() && self.check(todo) == Said::Passed;
+        self.keep(&[&code], &code);
+        match (in_place, self.lost && !was_lost) {
+            (true, _) => Ok(None),
+            (false, true) => self.recover(failed),
+            (false, false) => self.reopen().map(|()| None),
+        }
     }
 
-    /// A new session, in which all has run that is worth keeping.
+    /// A new session after one of the release's own cells failed in this one. Gives the failure back where what passed is to
+    /// blame for it.
+    ///
+    /// # Errors
+    /// As for [`reopen`](Self::reopen).
+    pub fn recover(&mut self, failed: Option<Failure>) -> anyhow::Result<Option<Failure>> {
+        if self.has_strays {
+            return self.reopen().map(|()| None);
+        }
+        let is_learners = self.ran != self.released;
+        self.reopen_released().map(|()| failed.filter(|_| is_learners))
+    }
+
+    /// A new session, in which all has run that is worth keeping; where that fails, the release's own cells alone. What has
+    /// passed may still be something that later cells cannot use: a list of another type, a model without `mut`.
+    ///
+    /// # Errors
+    /// Where no session opens, or the release's own cells fail.
     pub fn reopen(&mut self) -> anyhow::Result<()> {
-        self.session = (self.open)()?;
-        self.lost = false;
-        for code in self.ran.clone() {
-            if let Some(failed) = self.run(&code) {
+        match self.replay()? {
+            None => Ok(()),
+            Some(_) => self.reopen_released(),
+        }
+    }
+
+    /// A new session in which nothing of the learner's has run.
+    ///
+    /// # Errors
+    /// As for [`reopen`](Self::reopen).
+    pub fn reopen_released(&mut self) -> anyhow::Result<()> {
+        self.ran.clone_from(&self.released);
+        match self.replay()? {
+            None => Ok(()),
+            Some((code, failure)) => {
                 let first = crate::runner::first_line(&code).to_owned();
-                return Err(anyhow::anyhow!(failed.failure.message))
-                    .with_context(|| format!("running `{first}` again"));
+                Err(anyhow::anyhow!(failure.message)).with_context(|| format!("the release's own cell `{first}` fails"))
             }
         }
-        Ok(())
+    }
+
+    /// All that is kept, in a new session, up to what fails.
+    fn replay(&mut self) -> anyhow::Result<Option<(String, Failure)>> {
+        self.session = (self.open)()?;
+        (self.lost, self.has_strays) = (false, false);
+        for code in self.ran.clone() {
+            if let Some(failure) = self.run(&code) {
+                return Ok(Some((code, failure)));
+            }
+        }
+        Ok(None)
     }
 }
 

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Stands in for Rust: a cell is a list of words. `make NAME` makes a variable, `use-up NAME` takes one away, `need NAME`
-/// fails without it, `spoil NAME` makes one that no check likes; `loop` and `die` lose the session; `tick` prints as a check
+/// fails without it, `blow` ends the session where there is a `bomb`, `spoil NAME` makes one that no check likes; `loop` and `die` lose the session; `tick` prints as a check
 /// would. A check cell `good NAME` passes where the variable is there and not spoilt. Comments and all else do nothing.
 #[derive(Default)]
 struct Words {
@@ -43,6 +43,7 @@ impl Words {
                     self.spoilt.remove(name)
                 };
             }
+            "blow" if self.there.contains("bomb") => return Some(Outcome::Died(Report::new("exit status 0"))),
             "use-up" => {
                 self.there.remove(name);
             }
@@ -296,6 +297,67 @@ fn what_stands_behind_the_last_check_is_not_graded() {
         assert_eq!(graded.passed(), if answers == RIGHT { 3 } else { 0 });
         assert_eq!(sessions.get(), 1, "no stand-in for what nothing follows");
     }
+}
+
+/// What passes may be of no use to what follows: then the release's own cells go on, and no mark is lost.
+#[test]
+fn an_answer_that_passes_and_does_not_carry_what_follows_costs_itself_alone() {
+    // A check that looks at `v2` alone, and a third answer that needs `helper`, which only the release's second makes.
+    let source = |third: &str| {
+        let mut cells = source();
+        cells[5]["source"] = json!("// BEGIN SOLUTION\nmake v2\nmake helper\n// END SOLUTION");
+        cells[8]["source"] = json!(format!("// BEGIN SOLUTION\nneed helper\nmake v3\n// END SOLUTION\n{third}"));
+        Exercise::read(notebook(&cells, 2)).unwrap()
+    };
+    let judged = |answers: [&str; 3]| {
+        let graded = grade(&source(""), &notebook(&filled(answers), 2), &opened, &mut |_| {}).unwrap();
+        graded.verdicts.iter().map(|(_, verdict)| verdict.word()).collect::<Vec<_>>()
+    };
+    for (third, want) in
+        [("", "missing"), ("make v4", "failed"), ("need helper\nmake v3", "failed"), ("loop", "failed")]
+    {
+        assert_eq!(judged([RIGHT[0], "make v2", third]), ["passed", "passed", want], "{third}");
+    }
+}
+
+/// As a thread does that ends the process some seconds after its cell.
+#[test]
+fn an_answer_with_a_late_effect_loses_its_own_mark_and_no_other() {
+    let mut cells = source();
+    cells.insert(7, code("between", json!({"role": "given"}), "blow"));
+    let exercise = Exercise::read(notebook(&cells, 2)).unwrap();
+    let judged = |answers: [&str; 3]| {
+        let mut cells = filled(answers);
+        cells.insert(7, code("between", json!({"role": "given"}), "blow"));
+        let graded = grade(&exercise, &notebook(&cells, 2), &opened, &mut |_| {}).unwrap();
+        graded.verdicts
+    };
+    let verdicts = judged([RIGHT[0], "use-up v1\nmake v2\nmake bomb", RIGHT[2]]);
+    let words: Vec<&str> = verdicts.iter().map(|(_, verdict)| verdict.word()).collect();
+    assert_eq!(words, ["passed", "failed", "passed"]);
+    let Verdict::Failed { kind, text } = &verdicts[1].1 else { panic!("{verdicts:?}") };
+    assert!(kind == "died" && text.starts_with("its check passed, but"), "{text}");
+    // One that has failed already is not to be blamed on another.
+    let words: Vec<&str> = judged([RIGHT[0], "make bomb\nspoil v2", RIGHT[2]]).iter().map(|(_, v)| v.word()).collect();
+    assert_eq!(words, ["passed", "mistake", "passed"]);
+}
+
+#[test]
+fn names_by_which_checks_are_reached_are_not_to_be_defined_anew() {
+    for cheat in [
+        "mod candlewick { pub use ::candlewick::*; }",
+        "extern crate self as candlewick;",
+        "use std as candlewick;",
+        "use mine::core as std;",
+    ] {
+        let mut cells = filled([cheat, RIGHT[1], RIGHT[2]]);
+        cells[2]["source"] = json!(cheat);
+        let graded = grade(&exercise(), &notebook(&cells, 2), &opened, &mut |_| {}).unwrap();
+        let Verdict::Failed { kind, text } = &graded.verdicts[0].1 else { panic!("{cheat}: {graded:?}") };
+        assert!(kind == "refused" && text.contains("anew, by which the checks are reached"), "{text}");
+        assert_eq!(graded.passed(), 2, "{cheat}");
+    }
+    assert_eq!(verdicts(&filled(["extern crate candlewick;", "", ""])), ["failed", "missing", "missing"]);
 }
 
 #[test]

@@ -19,7 +19,7 @@ use syn::{Block, Item, Stmt};
 /// inherent methods go before a trait's. It is written into each cell because rustc offers a trait of the helper crate's
 /// in its errors, and the stock kernel then does not try `Debug` any more.
 const SHOWN_BY_DEBUG: &str = "trait ShownByDebug { fn evcxr_display(&self); } \
-    impl<T: ::std::fmt::Debug> ShownByDebug for T { fn evcxr_display(&self) { candlewick::notebook::show_debug(self) } }\n";
+    impl<T: ::std::fmt::Debug> ShownByDebug for T { fn evcxr_display(&self) { ::candlewick::notebook::show_debug(self) } }\n";
 
 /// A variable that outlives its cell.
 #[derive(Clone, Debug, PartialEq)]
@@ -137,28 +137,28 @@ impl Cell {
     /// Variables in `moved` are used up by the cell, so that they are not kept.
     pub fn wrapped(&self, number: u64, kept: &Variables, moved: &Moved) -> String {
         let used = self.used(kept);
-        let mut code = format!("candlewick::cell::run({number}, || {{");
+        let mut code = format!("::candlewick::cell::run({number}, || {{");
         // All are checked before the first is taken: a cell that cannot begin must not lose any.
         for (name, variable) in &used {
-            code += &format!(" candlewick::cell::check::<{}>({name:?})?;", variable.type_name);
+            code += &format!(" ::candlewick::cell::check::<{}>({name:?})?;", variable.type_name);
         }
         for (name, variable) in &used {
             let mutable = if variable.mutable { "mut " } else { "" };
             let type_name = &variable.type_name;
-            code += &format!(" let {mutable}{name} = candlewick::cell::take::<{type_name}>({name:?})?;");
+            code += &format!(" let {mutable}{name} = ::candlewick::cell::take::<{type_name}>({name:?})?;");
         }
-        code += " let candlewick_ended = candlewick::cell::guard(|| { ";
+        code += " let candlewick_ended = ::candlewick::cell::guard(|| { ";
         code += SHOWN_BY_DEBUG;
         code += &self.statements();
         code += "\n;";
         for name in self.bound.keys().filter(|name| !moved.new.contains(*name)) {
-            code += &format!(" candlewick::cell::put({name:?}, {name});");
+            code += &format!(" ::candlewick::cell::put({name:?}, {name});");
         }
         code += " Ok(()) });\n";
         for (name, _) in used.iter().filter(|(name, _)| !moved.old.contains(*name)) {
             // A variable of the same name that the cell has made, and perhaps used up, takes the old one's place.
             let unless_made = if self.bound.contains_key(*name) { "if candlewick_ended.is_err() " } else { "" };
-            code += &format!(" {unless_made}{{ candlewick::cell::put_back({name:?}, {name}); }}");
+            code += &format!(" {unless_made}{{ ::candlewick::cell::put_back({name:?}, {name}); }}");
         }
         code += " candlewick_ended });\n";
         for range in &self.items {
@@ -212,12 +212,12 @@ fn judged_text<'a>(text: &str, used: &[(&String, &Variable)], probed: impl Itera
         let mutable = if variable.mutable { "mut " } else { "" };
         code += &format!("{mutable}{name}: {}, ", variable.type_name);
     }
-    code += ") -> ::std::result::Result<(), candlewick::cell::Failure> { ";
+    code += ") -> ::std::result::Result<(), ::candlewick::cell::Failure> { ";
     code += SHOWN_BY_DEBUG;
     code += text;
     code += "\n;";
     for name in probed {
-        code += &format!("\n/*{name}*/ candlewick::cell::type_of(&{name});");
+        code += &format!("\n/*{name}*/ ::candlewick::cell::type_of(&{name});");
     }
     code + "\nOk(()) }\n"
 }
@@ -227,7 +227,7 @@ fn show(mut text: String, shown: Option<Range<usize>>) -> String {
         // Temporaries of the value live on inside a `match`, and a variable is not moved out of its place.
         text.insert_str(
             range.end,
-            ") { candlewick_value => { candlewick::cell::ends_in(); candlewick_value.evcxr_display(); } }",
+            ") { candlewick_value => { ::candlewick::cell::ends_in(); candlewick_value.evcxr_display(); } }",
         );
         text.insert_str(range.start, "match &(");
     }
@@ -274,7 +274,7 @@ fn names(item: &str) -> Vec<String> {
     match syn::parse_str::<Item>(item) {
         Ok(Item::Const(item)) => one(&item.ident),
         Ok(Item::Enum(item)) => one(&item.ident),
-        Ok(Item::ExternCrate(item)) => one(&item.ident),
+        Ok(Item::ExternCrate(item)) => one(item.rename.as_ref().map_or(&item.ident, |(_, rename)| rename)),
         Ok(Item::Fn(item)) => one(&item.sig.ident),
         Ok(Item::Macro(item)) => item.ident.iter().map(ToString::to_string).collect(),
         Ok(Item::Mod(item)) => one(&item.ident),
@@ -357,7 +357,7 @@ mod tests {
         let wrapped = cell.wrapped(1, &kept(&["a", "b", "c"]), &moved);
         assert!(wrapped.contains("take::<i32>(\"a\")") && wrapped.contains("take::<i32>(\"b\")"));
         assert!(!wrapped.contains("\"c\""));
-        assert!(wrapped.contains("{ candlewick::cell::put_back(\"a\", a); }") && !wrapped.contains("put_back(\"b\""));
+        assert!(wrapped.contains("{ ::candlewick::cell::put_back(\"a\", a); }") && !wrapped.contains("put_back(\"b\""));
     }
 
     #[test]
@@ -372,9 +372,11 @@ mod tests {
 
     #[test]
     fn what_items_define_is_known_by_name() {
-        let cell = Cell::parse("use a::{b, c as d, e::*};\nstruct P { x: i32 }\nimpl P {}\nlet x = 1;").unwrap();
+        let cell =
+            Cell::parse("use a::{b, c as d, e::*};\nstruct P { x: i32 }\nimpl P {}\nextern crate f as g;\nlet x = 1;")
+                .unwrap();
         let names: Vec<_> = cell.definitions().into_iter().map(|(name, _)| name).collect();
-        assert_eq!(names, ["b", "d", "P"]);
+        assert_eq!(names, ["b", "d", "P", "g"]);
     }
 
     #[test]

@@ -28,6 +28,11 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// The names that a cell's items define or import, each with the item's text; none for what is not Rust.
+pub fn defines(code: &str) -> Option<Vec<(String, String)>> {
+    cell::Cell::parse(code).ok().map(|cell| cell.definitions())
+}
+
 /// How a cell ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {

@@ -120,7 +120,8 @@ fn sizes(name: &str, look: &Look, all: usize) -> Checked {
             "loop over a copy, `.clone()`, or make them once more after the loop.",
         );
     }
-    if look.size != SIZE && look.size < all.max(1) {
+    // Where there are fewer photos than a batch takes, one batch has them all.
+    if look.size != SIZE && look.size != SIZE.min(all) {
         return mistake(
             if look.size == 1 { "one-photo" } else { "batch-size" },
             format!("`{name}` has {} photos a batch, and {SIZE} were asked for.", look.size),

@@ -1,10 +1,11 @@
 //! TODO 6: the head.
 
 use super::super::diagnosis::{Checked, mistake};
+use super::training::Called;
 use crate::data::Dataset;
 use crate::train::Examined;
 
-pub(super) fn head(model: &Examined<'_>, data: &Dataset) -> Checked {
+pub(super) fn head(model: &Examined<'_>, data: &Dataset, called: &Called) -> Checked {
     let (got, want) = (model.classes(), data.classes());
     if got.len() != want.len() {
         let of_imagenet = if got.len() == 1000 { ", as ImageNet has" } else { "" };
@@ -12,8 +13,7 @@ pub(super) fn head(model: &Examined<'_>, data: &Dataset) -> Checked {
             "number-of-classes",
             format!("the head has {} outputs{of_imagenet}, and the data has {} classes.", got.len(), want.len()),
             "an output without a class learns only to be silent, and a class without an output is never named.",
-            "take the classes from the data, so that they fit whatever the data is. The frozen network is in this model \
-             now: run TODO 4 and 5 again before you make another.",
+            format!("take the classes from the data, so that they fit whatever the data is. {}", called.remade),
         );
     }
     if got != want {
@@ -21,8 +21,7 @@ pub(super) fn head(model: &Examined<'_>, data: &Dataset) -> Checked {
             "other-classes",
             format!("the head's classes are {got:?}, and the data's are {want:?}."),
             "labels are indices: in another order every answer gets another name.",
-            "take the classes from the data, in its order. The frozen network is in this model now: run TODO 4 and 5 \
-             again before you make another.",
+            format!("take the classes from the data, in its order. {}", called.remade),
         );
     }
     Ok(())

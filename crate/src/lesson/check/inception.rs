@@ -1,8 +1,9 @@
 //! TODO 12: the other network, and the comparison.
 
 use super::super::diagnosis::{Checked, mistake};
-use super::photos::normalised;
-use super::{head, training};
+use super::head;
+use super::photos::{enough, kept_aside, normalised};
+use super::training::{SECOND, trained};
 use crate::data::Dataset;
 use crate::images::Batch;
 use crate::train::{Comparison, Examined, History, Measured};
@@ -29,9 +30,11 @@ pub(super) fn inception(
             "load the other network, freeze it, and give it a head of its own.",
         );
     }
+    kept_aside("`inception_batch`", second.batch, training, validation)?;
     normalised("`inception_batch`", second.batch, validation, second.model.preprocess())?;
-    head::head(&second.model, validation)?;
-    training::trained(&second.model, second.history, training, validation)?;
+    enough("`inception_batch`", second.batch, validation)?;
+    head::head(&second.model, validation, &SECOND)?;
+    trained(&second.model, second.history, training, validation, &SECOND)?;
     for model in [first, &second.model] {
         let Some(row) = second.comparison.rows().iter().find(|row| row.network == model.name()) else {
             return mistake(

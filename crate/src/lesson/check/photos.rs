@@ -24,7 +24,9 @@ pub(super) fn normalised(which: &str, batch: &Batch, data: &Dataset, want: &Prep
     }
     let last = batch.names.len().saturating_sub(1);
     for row in if last == 0 { vec![0] } else { vec![0, last] } {
-        let Some(photo) = batch.names.get(row).and_then(|name| named(data, name)) else { continue };
+        let Some(photo) = batch.names.get(row).and_then(|name| named(data, name)) else {
+            return strangers(which);
+        };
         let values = batch.photos.get(row)?.flatten_all()?.to_vec1::<f32>()?;
         if is_near(&values, photo, want)? {
             continue;
@@ -32,6 +34,51 @@ pub(super) fn normalised(which: &str, batch: &Batch, data: &Dataset, want: &Prep
         return other_values(which, &values, photo, want);
     }
     Ok(())
+}
+
+/// A batch with photos that are not the data's.
+fn strangers(which: &str) -> Checked {
+    mistake(
+        "other-photos",
+        format!("{which} holds photos that are not of the part that it should come from."),
+        "what a network says of a photo can be judged only where it is known which photo it is.",
+        "make the batch with the data set's own `batch`.",
+    )
+}
+
+/// That a batch to predict holds photos that were kept aside, and enough of them; `which` names it.
+pub(super) fn kept_aside(which: &str, batch: &Batch, training: &Dataset, validation: &Dataset) -> Checked {
+    let (ours, theirs) = (names(validation), names(training));
+    let learnt = batch.names.iter().filter(|name| theirs.contains(name.as_str())).count();
+    if learnt > 0 {
+        return mistake(
+            "predicted-training-photos",
+            format!("{learnt} of the {} photos in {which} are training photos.", batch.names.len()),
+            "the head has seen their answers; the original checks its predictions so, and learns nothing from it.",
+            "take the batch from the photos kept aside.",
+        );
+    }
+    if batch.names.iter().any(|name| !ours.contains(name.as_str())) {
+        return strangers(which);
+    }
+    Ok(())
+}
+
+/// How many photos TODO 10 and 12 ask for.
+const BATCH: usize = 30;
+
+/// That a batch to predict has as many photos as were asked for; `which` names it.
+pub(super) fn enough(which: &str, batch: &Batch, validation: &Dataset) -> Checked {
+    let (got, want) = (batch.labels.len(), BATCH.min(validation.len()));
+    if got >= want {
+        return Ok(());
+    }
+    mistake(
+        if got == 1 { "one-photo" } else { "few-photos" },
+        format!("{which} holds {got} photo{}, and {want} were asked for.", if got == 1 { "" } else { "s" }),
+        "one answer or two, right or wrong, say next to nothing about a classifier.",
+        "the number of photos is the first argument of `batch`.",
+    )
 }
 
 fn other_side(which: &str, got: &[usize], side: usize) -> Checked {

@@ -1,7 +1,7 @@
 //! TODO 9 to 11: names, predictions, indices.
 
 use super::super::diagnosis::{Checked, mistake};
-use super::photos::{names, normalised};
+use super::photos::{enough, kept_aside, normalised};
 use crate::data::Dataset;
 use crate::images::Batch;
 use crate::train::Examined;
@@ -17,39 +17,30 @@ pub(super) fn class_names(got: &[&str], data: &Dataset) -> Checked {
     if got.iter().collect::<HashSet<_>>() == want.iter().collect() && got.len() == want.len() {
         return mistake("names-out-of-order", "`class_names` has the right names in another order.", why, cure);
     }
-    let what = format!("`class_names` has {} names, and the data has {} classes: {want:?}.", got.len(), want.len());
+    let what = format!("`class_names` has {} names, and the data has {} classes.", got.len(), want.len());
     mistake("other-names", what, why, cure)
+}
+
+/// What TODO 10 makes of a batch.
+pub(super) struct Answers<'a> {
+    pub ids: &'a [Option<usize>],
+    pub names: &'a [&'a str],
 }
 
 pub(super) fn predictions(
     model: &Examined<'_>,
     batch: &Batch,
-    got: &[&str],
+    answers: &Answers<'_>,
     training: &Dataset,
     validation: &Dataset,
 ) -> Checked {
-    let (ours, theirs) = (names(validation), names(training));
-    if batch.names.iter().any(|name| !ours.contains(name.as_str())) {
-        let learnt = batch.names.iter().filter(|name| theirs.contains(name.as_str())).count();
-        return mistake(
-            "predicted-training-photos",
-            format!("{learnt} of the {} photos in `image_batch` are training photos.", batch.names.len()),
-            "the head has seen their answers; the original checks its predictions so, and learns nothing from it.",
-            "take the batch from the photos kept aside.",
-        );
-    }
+    kept_aside("`image_batch`", batch, training, validation)?;
     normalised("`image_batch`", batch, validation, model.preprocess())?;
-    if batch.labels.len() < 2 && validation.len() > 1 {
-        return mistake(
-            "one-photo",
-            "`image_batch` holds one photo.",
-            "one answer, right or wrong, says next to nothing about a classifier.",
-            "take a batch: 30 photos fill the grid below.",
-        );
-    }
+    enough("`image_batch`", batch, validation)?;
     let predictions = model.predict_batch(batch)?;
+    let got = answers.names;
     if got == predictions.predicted_names() {
-        return Ok(());
+        return predicted_ids(answers.ids, &predictions.predicted);
     }
     if got.len() != batch.labels.len() {
         return mistake(
@@ -73,6 +64,18 @@ pub(super) fn predictions(
         format!("`predicted_names` agrees with the model's answers for {agree} of {} photos.", got.len()),
         "the index of the largest logit is the answer, and `class_names` turns it into a word.",
         "look at how you go from logits to an index, and from the index to a name.",
+    )
+}
+
+fn predicted_ids(got: &[Option<usize>], want: &[usize]) -> Checked {
+    if got.iter().copied().eq(want.iter().copied().map(Some)) {
+        return Ok(());
+    }
+    mistake(
+        "other-ids",
+        "`predicted_names` are the model's answers, and `predicted_ids` are not.",
+        "the names are made from the indices; TODO 11 prints the indices beside the labels.",
+        "keep the indices of the largest logits under their name, one a photo.",
     )
 }
 

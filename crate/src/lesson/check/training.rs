@@ -10,21 +10,47 @@ use crate::train::{Examined, FeatureTable, History};
 /// How many TODO 7 asks for.
 const EPOCHS: usize = 6;
 
-pub(super) fn trained(model: &Examined<'_>, history: &History, training: &Dataset, validation: &Dataset) -> Checked {
-    epochs(history)?;
+/// What the learner calls what is checked, and how to begin anew: TODO 7 trains one model, TODO 12 another.
+pub(super) struct Called {
+    pub history: &'static str,
+    /// A sentence.
+    pub anew: &'static str,
+    /// Another, on making the model once more.
+    pub remade: &'static str,
+}
+
+pub(super) const FIRST: Called = Called {
+    history: "history",
+    anew: "`model.forget()?` before `fit` begins anew.",
+    remade: "The frozen network is in this model now: run TODO 4 and 5 again before you make another.",
+};
+pub(super) const SECOND: Called = Called {
+    history: "inception_history",
+    anew: "Run the whole cell of TODO 12 again: it makes its model anew.",
+    remade: "The frozen network is in this model now: run the whole cell of TODO 12 again, which loads another.",
+};
+
+pub(super) fn trained(
+    model: &Examined<'_>,
+    history: &History,
+    training: &Dataset,
+    validation: &Dataset,
+    called: &Called,
+) -> Checked {
+    epochs(history, called)?;
     let tables = [model.features(training)?, model.features(validation)?];
     let [of_training, of_validation] = &tables;
-    on_which_photos(history, of_training, of_validation)?;
+    on_which_photos(history, of_training, of_validation, called)?;
     let outputs = model.head(of_validation.features())?.to_vec2::<f32>()?;
     if let Some(last) = history.last()
         && is_softmax_twice(&outputs, &of_validation.labels(), last.validation_loss)
     {
         return softmax_twice();
     }
-    measured(model, history, of_training, of_validation)
+    measured(model, history, of_training, of_validation, called)
 }
 
-fn epochs(history: &History) -> Checked {
+fn epochs(history: &History, called: &Called) -> Checked {
     let done = history.epochs.len();
     if history.interrupted && done < EPOCHS {
         return mistake(
@@ -38,19 +64,22 @@ fn epochs(history: &History) -> Checked {
         return mistake(
             "other-epochs",
             format!(
-                "`history` has {done} epoch{}, and {EPOCHS} were asked for, in one `fit`.",
+                "`{}` has {done} epoch{}, and {EPOCHS} were asked for, in one `fit`.",
+                called.history,
                 if done == 1 { "" } else { "s" }
             ),
             "results can be compared only after the same number of passes over the photos.",
-            "the number of epochs is one of the fields of `FitOptions`; its default is the course's. \
-             `model.forget()?` before `fit` begins anew.",
+            format!(
+                "the number of epochs is one of the fields of `FitOptions`; its default is the course's. {}",
+                called.anew
+            ),
         );
     }
     Ok(())
 }
 
 /// Which photos were learnt from and which measured, as far as their numbers tell.
-fn on_which_photos(history: &History, training: &FeatureTable, validation: &FeatureTable) -> Checked {
+fn on_which_photos(history: &History, training: &FeatureTable, validation: &FeatureTable, called: &Called) -> Checked {
     let got = (history.training_photos, history.validation_photos);
     let shared = validation.shared_with(training);
     if got == (training.len(), validation.len()) && history.shared_photos <= shared {
@@ -61,7 +90,7 @@ fn on_which_photos(history: &History, training: &FeatureTable, validation: &Feat
             "validated-on-training",
             format!("{} of the {} photos that measured were learnt from too.", history.shared_photos, got.1),
             "on photos that it has learnt from a head looks better than it is: .94 on flowers, and it looks like success.",
-            "the second data set that `fit` takes is the one kept aside. `model.forget()?` before `fit` begins anew.",
+            format!("the second data set that `fit` takes is the one kept aside. {}", called.anew),
         );
     }
     if got == (validation.len(), training.len()) {
@@ -69,8 +98,11 @@ fn on_which_photos(history: &History, training: &FeatureTable, validation: &Feat
             "swapped-in-fit",
             format!("the head learnt from {} photos and was measured on {}: the parts are swapped.", got.0, got.1),
             "all runs, but the head learns from less than half the photos: .876 on flowers instead of .893.",
-            "`fit` takes the photos to learn from first, and those that measure second. Begin anew, with \
-             `model.forget()?` before it: this head has learnt from photos that are to measure it.",
+            format!(
+                "`fit` takes the photos to learn from first, and those that measure second. This head has learnt from photos \
+                 that are to measure it. {}",
+                called.anew
+            ),
         );
     }
     mistake(
@@ -116,7 +148,13 @@ fn is_softmax_twice(outputs: &[Vec<f32>], labels: &[usize], loss: f64) -> bool {
 }
 
 /// Whether the head's accuracy, measured anew, is what the history says of its last epoch.
-fn measured(model: &Examined<'_>, history: &History, training: &FeatureTable, validation: &FeatureTable) -> Checked {
+fn measured(
+    model: &Examined<'_>,
+    history: &History,
+    training: &FeatureTable,
+    validation: &FeatureTable,
+    called: &Called,
+) -> Checked {
     let Some(last) = history.last() else { return Ok(()) };
     let (on_training, on_validation) = (accuracy(model, training)?, accuracy(model, validation)?);
     let is = |got: f64, want: f64, photos: usize| (got - want).abs() <= 1.5 / photos.max(1) as f64;
@@ -128,8 +166,8 @@ fn measured(model: &Examined<'_>, history: &History, training: &FeatureTable, va
     mistake(
         "other-history",
         format!(
-            "`history` ends at {:.3} on validation photos, and measured now the model gives {on_validation:.3}.",
-            last.validation_accuracy
+            "`{}` ends at {:.3} on validation photos, and measured now the model gives {on_validation:.3}.",
+            called.history, last.validation_accuracy
         ),
         "a history is about one training of one head; this head has learnt since, or is another.",
         "make the model and train it in one go, and keep the history of that very training.",

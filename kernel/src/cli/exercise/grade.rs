@@ -19,8 +19,10 @@ use std::time::{Duration, Instant};
 
 /// Grade notebooks: run the answers in them between the exercise's own cells, and check each
 ///
-/// Only answers count: edited checks and printed ticks do not. Where an answer does not pass, the lesson's stands in for it,
-/// so that each TODO is graded by itself. Answers are code, and run with your rights: grade strangers' in a container.
+/// Answers run, and cells that the learner has added above them; given cells and checks are the exercise's own, so that edited
+/// checks and printed marks count for nothing. That is no guard against code written to cheat: whoever wants to can find a way,
+/// so look at an answer that looks odd. Where an answer does not pass, the lesson's stands in for it, so that each TODO is
+/// graded by itself. Answers are code, and run with your rights: grade strangers' in a container.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The notebooks (.ipynb)
