@@ -117,8 +117,9 @@ fn misleads(stage: &Stage<'_>, todo: usize, text: &str) -> Option<String> {
     }
     let solution = stage.exercise.todos.iter().find(|one| one.number == todo).map(|todo| todo.solution.as_str());
     let mut lines = solution.unwrap_or_default().lines().map(str::trim);
-    let told =
-        lines.find(|line| line.len() > 8 && !line.starts_with("//") && text.contains(line.trim_end_matches(';')))?;
+    let told = lines.find(|line| {
+        line.contains(['(', '=']) && !line.starts_with("//") && text.contains(line.trim_end_matches(';'))
+    })?;
     Some(format!("the check tells a line of the solution, `{told}`: {text}"))
 }
 

@@ -2,7 +2,7 @@
 //!
 //! evcxr keeps variables itself, and asks rust-analyzer for their types: seconds for the first `let`, no answer where
 //! the standard library's sources are missing; and it reports a panic or an early `?` as success. So the statements of
-//! a cell become the body of one closure that evcxr sees as a single expression, `candlewick::cell::run(…)`. The helper
+//! a cell become the body of one closure that evcxr sees as a single expression, `(::candlewick::cell::run)(…)`. The helper
 //! crate keeps the variables and tells how the cell ended; the compiler itself names the types ([`super::compiler`]).
 //! Items (`fn`, `struct`, `use`…) stay outside the closure, where evcxr keeps them for later cells.
 
@@ -137,7 +137,8 @@ impl Cell {
     /// Variables in `moved` are used up by the cell, so that they are not kept.
     pub fn wrapped(&self, number: u64, kept: &Variables, moved: &Moved) -> String {
         let used = self.used(kept);
-        let mut code = format!("::candlewick::cell::run({number}, || {{");
+        // In brackets, because evcxr takes a line that begins with a colon for a command of its own.
+        let mut code = format!("(::candlewick::cell::run)({number}, || {{");
         // All are checked before the first is taken: a cell that cannot begin must not lose any.
         for (name, variable) in &used {
             code += &format!(" ::candlewick::cell::check::<{}>({name:?})?;", variable.type_name);

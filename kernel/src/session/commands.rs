@@ -45,7 +45,7 @@ impl EvcxrSession {
         let rest = command.strip_prefix(":dep").unwrap_or_default();
         let name = rest.split(['=', ' ', '@']).find(|word| !word.is_empty()).unwrap_or_default().replace('-', "_");
         // Each runs an empty cell as well: what evcxr runs, it must be told the end of.
-        let empty = format!("::candlewick::cell::run({}, || Ok(()));", self.cells);
+        let empty = format!("(::candlewick::cell::run)({}, || Ok(()));", self.cells);
         let code = match name.as_str() {
             // It is there already.
             "candlewick" => return Ok(None),

@@ -130,6 +130,6 @@ fn in_cell(report: Report, source: &str) -> Report {
 
 /// The line of the cell for a line of the source that evcxr made of it.
 fn line_in_cell(source: &str, line: usize) -> Option<usize> {
-    let start = source.lines().position(|text| text.contains("candlewick::cell::run("))?;
+    let start = source.lines().position(|text| text.contains("candlewick::cell::run)("))?;
     line.checked_sub(start + 1).filter(|line| *line > 0)
 }
