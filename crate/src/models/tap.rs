@@ -15,8 +15,18 @@ pub type Tap<'a> = dyn FnMut(&str, Tensor) -> Result<Option<Tensor>> + 'a;
 pub(super) struct Run<'a> {
     /// How batch norms are applied.
     pub normalise: &'a Normalise<'a>,
-    /// Who looks on.
-    pub tap: &'a mut Tap<'a>,
+    /// Who looks on; where nobody does, a layer's parts may be computed at once.
+    pub tap: Option<&'a mut Tap<'a>>,
+}
+
+impl Run<'_> {
+    /// Shows what has been made of a layer: what to go on with, none where the run ends there.
+    pub fn meet(&mut self, name: &str, x: Tensor) -> Result<Option<Tensor>> {
+        match &mut self.tap {
+            Some(tap) => tap(name, x),
+            None => Ok(Some(x)),
+        }
+    }
 }
 
 /// The names of a convolution's parts.
@@ -40,7 +50,7 @@ pub(super) fn under<T>(
     run: impl FnOnce(&mut Run<'_>) -> Result<Option<T>>,
     whole: &str,
 ) -> Result<T> {
-    let made = run(&mut Run { normalise, tap: &mut |_, x| Ok(Some(x)) })?;
+    let made = run(&mut Run { normalise, tap: None })?;
     // Nobody ended it.
     made.ok_or_else(|| crate::Error::Data(format!("{whole} ended before its last layer")))
 }

@@ -2,8 +2,9 @@
 
 use super::Objective;
 use crate::explain::Subject;
+use crate::explain::activations::numbers;
 use crate::{Error, Result};
-use candle_core::{Tensor, Var};
+use candle_core::{Device, Tensor, Var};
 use std::collections::HashSet;
 
 /// Where in the network what climbs is found.
@@ -25,7 +26,7 @@ pub(super) struct Goal<'a> {
     activations: HashSet<String>,
 }
 
-/// A value and its gradient `(1, 3, side, side)` with respect to the photo.
+/// A value and its gradient `(1, 3, side, side)` with respect to the photo, on the host.
 pub(super) struct Slope {
     pub value: f32,
     pub gradient: Tensor,
@@ -93,6 +94,7 @@ impl<'a> Goal<'a> {
         let gradients = value.backward()?;
         // None where the network does not look at the photo.
         let gradient = gradients.get(&photo).cloned().map_or_else(|| photo.zeros_like(), Ok)?;
+        let gradient = gradient.to_device(&Device::Cpu)?;
         let is_felt = gradient.abs()?.max_all()?.to_scalar::<f32>()? > 0.0;
         Ok(Slope { value: value.to_scalar()?, gradient, is_felt })
     }
@@ -120,10 +122,11 @@ impl<'a> Goal<'a> {
 
 /// Whether `x` is what is above 0 in `before`, or that clamped to 0..=6. Where all is above 0, or nothing, one cannot tell.
 fn is_relu_of(x: &Tensor, before: &Tensor) -> Result<bool> {
-    let number = |x: Tensor| x.to_scalar::<f32>();
-    if x.dims() != before.dims() || number(before.min_all()?)? >= 0.0 || number(x.max_all()?)? <= 0.0 {
+    if x.dims() != before.dims() {
         return Ok(false);
     }
-    let same = |y: Tensor| Ok::<_, Error>(number((x - y)?.abs()?.max_all()?)? == 0.0);
-    Ok(same(before.relu()?)? || same(before.clamp(0f32, 6f32)?)?)
+    let (x, before) = (numbers(x)?, numbers(before)?);
+    let tells = before.iter().any(|before| *before < 0.0) && x.iter().any(|x| *x > 0.0);
+    let same = |upper: f32| x.iter().zip(&before).all(|(x, before)| *x == before.clamp(0.0, upper));
+    Ok(tells && (same(f32::INFINITY) || same(6.0)))
 }

@@ -3,6 +3,7 @@
 mod keras;
 mod table;
 
+use super::layers::{like, mean_of_planes};
 use super::names::no_such_layer;
 use super::pooling::{average_pool, max_pool};
 use super::random::Random;
@@ -191,10 +192,39 @@ impl InceptionV3 {
         Ok(Self { blocks, ..self.clone() })
     }
 
+    /// The same network with its weights on another device. It takes photos from any, and answers on its own.
+    ///
+    /// # Errors
+    /// Where candle cannot copy.
+    pub fn to_device(&self, device: &Device) -> Result<Self> {
+        let moved =
+            |(weight, bias): &(Tensor, Tensor)| Ok::<_, Error>((weight.to_device(device)?, bias.to_device(device)?));
+        let classifier = self.classifier.as_ref().map(moved).transpose()?;
+        Ok(Self { classifier, ..self.converted(&|tensor| Ok(tensor.to_device(device)?))? })
+    }
+
+    /// With each tensor of its convolutions as `convert` makes it.
+    pub(crate) fn converted(&self, convert: &dyn Fn(&Tensor) -> Result<Tensor>) -> Result<Self> {
+        let named = |named: &Named| {
+            Ok::<_, Error>(Named { name: named.name.clone(), convolution: named.convolution.converted(convert)? })
+        };
+        let blocks = self.blocks.iter().map(|block| block.map(named)).collect::<Result<_>>()?;
+        Ok(Self { blocks, ..self.clone() })
+    }
+
+    /// Its first kernel.
+    fn first(&self) -> Option<&Tensor> {
+        self.blocks.first().and_then(|block| block.units().next()).map(|named| &named.convolution.weight)
+    }
+
+    /// Photos, or what goes into a layer, where the weights are and of their type.
+    fn like(&self, x: &Tensor) -> Result<Tensor> {
+        self.first().map_or_else(|| Ok(x.clone()), |first| like(x, first))
+    }
+
     /// The device its weights are on.
     pub fn device(&self) -> &Device {
-        let first = self.blocks.first().and_then(|block| block.units().next());
-        first.map_or(&Device::Cpu, |named| named.convolution.weight.device())
+        self.first().map_or(&Device::Cpu, Tensor::device)
     }
 
     /// From what goes into the block number `first` to features.
@@ -206,7 +236,7 @@ impl InceptionV3 {
                 None => return Ok(None),
             }
         }
-        Ok(Some(x.mean((2, 3))?))
+        Ok(Some(mean_of_planes(&x)?))
     }
 
     fn run_block(&self, block: &Block<Named>, x: &Tensor, run: &mut Run<'_>) -> Result<Option<Tensor>> {
@@ -221,7 +251,7 @@ impl InceptionV3 {
             }
             outputs.push(y);
         }
-        (run.tap)(&block.name, Tensor::cat(&outputs, 1)?)
+        run.meet(&block.name, Tensor::cat(&outputs, 1)?)
     }
 
     fn run_step(&self, step: &Step<Named>, block: &str, x: &Tensor, run: &mut Run<'_>) -> Result<Option<Tensor>> {
@@ -243,7 +273,7 @@ impl InceptionV3 {
             let names: Vec<_> = self.blocks.iter().map(|block| block.name.clone()).collect();
             return Err(no_such_layer("InceptionV3", layer, &names));
         };
-        under(normalise, |run| self.run(x, first, run), "InceptionV3")
+        under(normalise, |run| self.run(&self.like(x)?, first, run), "InceptionV3")
     }
 
     /// All that its features depend on, under torchvision's names. Those of Keras' conventions have no scales, which is
@@ -298,7 +328,7 @@ impl Backbone for InceptionV3 {
 
     fn features(&self, photos: &Tensor) -> Result<Tensor> {
         self.check(photos)?;
-        alone(|run| self.run(photos, 0, run), "InceptionV3")
+        alone(|run| self.run(&self.like(photos)?, 0, run), "InceptionV3")
     }
 
     /// Photos may have any size from 75x75 on.
@@ -309,7 +339,7 @@ impl Backbone for InceptionV3 {
                 return Err(Error::shape("InceptionV3", format!("(N, 3, H, W), H and W at least {LEAST_SIDE}"), dims));
             }
         }
-        self.run(photos, 0, &mut Run { normalise: &BatchNorm::stored, tap })
+        self.run(&self.like(photos)?, 0, &mut Run { normalise: &BatchNorm::stored, tap: Some(tap) })
     }
 
     fn classifier(&self) -> Option<(&Tensor, &Tensor)> {
@@ -348,5 +378,9 @@ impl Backbone for InceptionV3 {
             true => Ok(Some(Box::new(self.folded()?))),
             false => Ok(None),
         }
+    }
+
+    fn device(&self) -> &Device {
+        self.device()
     }
 }
