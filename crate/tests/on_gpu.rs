@@ -4,48 +4,16 @@
 #![cfg(feature = "cuda")]
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
+mod gpu;
+
 use candlewick::candle_core::{DType, Device, Tensor, Var};
 use candlewick::device::{DeviceChoice, pick};
 use candlewick::freeze::{FreezeOptions, Precision};
 use candlewick::models::{Activation, Backbone, BatchNorm, Convolution, InceptionV3, MobileNetV2};
 use candlewick::notebook::Progress;
 use candlewick::prelude::{Frozen, Pixels, Preprocess};
+use gpu::{furthest, gpu, noise, numbers, photo};
 use std::process::{Command, Output};
-
-/// The GPU, or a word that there is none.
-fn gpu() -> Option<Device> {
-    match pick(DeviceChoice::Cuda(0)) {
-        Ok(picked) => Some(picked.device),
-        Err(why) => {
-            use std::io::Write;
-            // Past libtest, which keeps what passing tests print to itself.
-            let _ = writeln!(std::io::stderr(), "skipped: {why}");
-            None
-        }
-    }
-}
-
-fn noise(seed: u32, shape: &[usize], device: &Device) -> Tensor {
-    let value =
-        |i: u32| ((i ^ seed.wrapping_mul(7919)).wrapping_mul(2_654_435_761) >> 8) as f32 / (1 << 23) as f32 - 1.;
-    let count: usize = shape.iter().product();
-    let values = Tensor::from_iter((0..count as u32).map(value), &Device::Cpu).unwrap();
-    values.reshape(shape).unwrap().to_device(device).unwrap()
-}
-
-fn numbers(tensor: &Tensor) -> Vec<f32> {
-    let tensor = tensor.to_device(&Device::Cpu).unwrap().to_dtype(DType::F32).unwrap();
-    tensor.flatten_all().unwrap().to_vec1().unwrap()
-}
-
-/// The largest difference over the largest number wanted; what is no number is infinitely far off.
-fn furthest(got: &Tensor, want: &Tensor) -> f32 {
-    assert_eq!(got.dims(), want.dims());
-    let (got, want) = (numbers(got), numbers(want));
-    let off = got.iter().zip(&want).map(|(a, b)| (a - b).abs());
-    let off = off.fold(0., |most: f32, x| if x.is_nan() { f32::INFINITY } else { most.max(x) });
-    off / want.iter().fold(f32::MIN_POSITIVE, |most: f32, x| most.max(x.abs()))
-}
 
 /// A depthwise convolution with a batch norm and ReLU6, on a device.
 fn depthwise(channels: usize, stride: usize, device: &Device) -> Convolution {
@@ -97,6 +65,44 @@ fn a_layer_and_its_gradients_are_the_cpus() {
     }
 }
 
+/// Inception's kinds of kernels, and a geometry with other numbers of pixels left over at the right and below.
+#[test]
+fn a_convolution_and_its_gradients_are_the_cpus() {
+    let Some(gpu) = gpu() else { return };
+    for (kernel, stride, padding, size) in [
+        ((3, 3), 2, (0, 0), (9, 12)),
+        ((3, 3), 1, (1, 1), (6, 5)),
+        ((1, 7), 1, (0, 3), (5, 8)),
+        ((7, 1), 1, (3, 0), (8, 5)),
+        ((1, 1), 1, (0, 0), (4, 5)),
+    ] {
+        let run = |device: &Device| {
+            let x = Var::from_tensor(&noise(1, &[2, 3, size.0, size.1], device)).unwrap();
+            let kernel = Var::from_tensor(&noise(2, &[4, 3, kernel.0, kernel.1], device)).unwrap();
+            let weight = kernel.as_tensor().clone();
+            let (bias, activation) = (Some(noise(3, &[4], device)), Activation::Relu);
+            let layer = Convolution { weight, bias, batch_norm: None, stride, padding, groups: 1, activation };
+            let y = layer.forward(x.as_tensor()).unwrap();
+            let weights = noise(4, y.dims(), device);
+            let sum = (&y * &weights).unwrap().to_device(&Device::Cpu).unwrap().sum_all().unwrap();
+            let gradients = sum.backward().unwrap();
+            let frozen = Convolution { weight: layer.weight.detach(), ..layer.clone() };
+            let fused = frozen.forward(&x.detach()).unwrap();
+            let mut made = vec![y.detach(), fused];
+            made.extend([&x, &kernel].map(|variable| gradients.get(variable).unwrap().clone()));
+            // Of a frozen kernel no gradient is found.
+            let sum = frozen.forward(x.as_tensor()).unwrap().to_device(&Device::Cpu).unwrap().sum_all().unwrap();
+            assert!(sum.backward().unwrap().get(&layer.weight).is_none());
+            made
+        };
+        let names = ["forward", "fused", "gradient of x", "of the kernel"];
+        for ((name, got), want) in names.into_iter().zip(run(&gpu)).zip(run(&Device::Cpu)) {
+            let off = furthest(&got, &want);
+            assert!(off < 1e-5, "{name}, {kernel:?}, stride {stride}, padding {padding:?}: {off}");
+        }
+    }
+}
+
 #[test]
 fn a_pointwise_layer_is_the_cpus_once_folded() {
     let Some(gpu) = gpu() else { return };
@@ -121,17 +127,6 @@ fn a_pointwise_layer_is_the_cpus_once_folded() {
         let off = furthest(&run(&gpu), &run(&Device::Cpu));
         assert!(off < allowed, "{activation:?}, {dtype:?}: {off}");
     }
-}
-
-/// A smooth picture, with some noise.
-fn photo(seed: usize, side: usize) -> Pixels {
-    let byte = |i: usize| {
-        let (y, x) = (i / 3 / side, i / 3 % side);
-        let noise = (i as u32 + seed as u32 * 977).wrapping_mul(2_654_435_761) >> 28;
-        (110. + 70. * ((x + i % 3 * 40 + seed * 13) as f32 / 30.).sin() + 30. * (y as f32 / 17.).cos()) as u8
-            + noise as u8
-    };
-    Pixels::new(side, side, (0..side * side * 3).map(byte).collect()).unwrap()
 }
 
 #[test]

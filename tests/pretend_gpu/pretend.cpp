@@ -129,37 +129,10 @@ static bool theirs(const std::string &name, Arguments at) {
             for (size_t j = 0; j < each; j++) sum += load(type, address(at, 4), place(i * each + j, dims, info, info + dims));
             store(type, address(at, 5), i, sum);
         }
-    } else if (what == "im2col") {
-        size_t h_out = number(at, 1), w_out = number(at, 2), h_k = number(at, 3), w_k = number(at, 4);
-        size_t stride = number(at, 5), padding = number(at, 6), dilation = number(at, 7);
-        auto info = (size_t *)address(at, 8);
-        size_t channels = info[1], height = info[2], width = info[3];
-        for (size_t i = 0; i < count; i++) {
-            size_t rest = i, kx = rest % w_k, ky = (rest /= w_k) % h_k, c = (rest /= h_k) % channels;
-            size_t x = (rest /= channels) % w_out, y = (rest /= w_out) % h_out, photo = rest / h_out;
-            size_t row = y * stride + ky * dilation - padding, column = x * stride + kx * dilation - padding;
-            bool inside = row < height && column < width; // what is negative is very large
-            size_t from = photo * info[4] + c * info[5] + row * info[6] + column * info[7];
-            store(type, address(at, 10), i, inside ? load(type, address(at, 9), from) : 0);
-        }
-    } else if (what == "conv_transpose2d") {
-        size_t w_out = number(at, 1), h_out = number(at, 2), stride = number(at, 3), padding = number(at, 4);
-        auto info = (size_t *)address(at, 7), x = info + 4, kernel = info + 8, k = info + 12;
-        size_t channels = kernel[1], all = info[0] * channels * h_out * w_out;
-        for (size_t i = 0; i < all; i++) {
-            size_t column = i % w_out, row = i / w_out % h_out, channel = i / w_out / h_out % channels;
-            size_t photo = i / w_out / h_out / channels;
-            double sum = 0;
-            for (size_t ky = 0; ky < kernel[2]; ky++)
-                for (size_t kx = 0; kx < kernel[3]; kx++) {
-                    size_t down = row + padding - ky, across = column + padding - kx; // what is negative is very large
-                    if (down % stride || across % stride || down / stride >= info[2] || across / stride >= info[3]) continue;
-                    for (size_t c = 0; c < info[1]; c++)
-                        sum += load(type, address(at, 8), photo * x[0] + c * x[1] + down / stride * x[2] + across / stride * x[3]) *
-                               load(type, address(at, 9), c * k[0] + channel * k[1] + ky * k[2] + kx * k[3]);
-                }
-            store(type, address(at, 10), i, sum);
-        }
+    } else if (what == "const_set") {
+        auto info = (size_t *)address(at, 2);
+        double value = load(type, at[3], 0);
+        for (size_t i = 0; i < count; i++) store(type, address(at, 4), place(i, dims, info, info + dims), value);
     } else if (what == "copy2d") {
         // source, destination, rows, columns, their strides
         auto source = address(at, 0), to = address(at, 1);
@@ -186,7 +159,7 @@ static void run(void (*kernel)(Plan, const A *, const B *, const C *, O *), unsi
 #define TRY(name)                                                                                                         \
     if (wanted == #name) return run(name, threads, at), true;
 #define TYPE(T)                                                                                                           \
-    TRY(depthwise_##T) TRY(depthwise_to_input_##T) TRY(depthwise_to_kernel_##T) TRY(scale_##T) TRY(scale_to_both_##T)      \
+    TRY(depthwise_##T) TRY(depthwise_to_input_##T) TRY(depthwise_to_kernel_##T) TRY(unroll_##T) TRY(roll_up_##T) TRY(scale_##T) TRY(scale_to_both_##T)      \
     TRY(finish_##T) TRY(relu_##T) TRY(relu_backward_##T) TRY(max_pool_##T) TRY(max_pool_backward_##T) TRY(planes_##T)
 
 static bool ours(const std::string &wanted, unsigned threads, Arguments at) {

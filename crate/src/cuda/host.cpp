@@ -25,7 +25,7 @@ static void run(void (*kernel)(Plan, const A *, const B *, const C *, O *), cons
 #define TRY(name)                                                                                                         \
     if (!strcmp(wanted, #name)) return run(name, plan, in, out), true;
 #define TYPE(T)                                                                                                           \
-    TRY(depthwise_##T) TRY(depthwise_to_input_##T) TRY(depthwise_to_kernel_##T) TRY(scale_##T) TRY(scale_to_both_##T)      \
+    TRY(depthwise_##T) TRY(depthwise_to_input_##T) TRY(depthwise_to_kernel_##T) TRY(unroll_##T) TRY(roll_up_##T) TRY(scale_##T) TRY(scale_to_both_##T)      \
     TRY(finish_##T) TRY(relu_##T) TRY(relu_backward_##T) TRY(max_pool_##T) TRY(max_pool_backward_##T) TRY(planes_##T)
 
 static bool found(const char *wanted, const Plan &plan, char **in, char *out) {

@@ -170,6 +170,34 @@ INLINE void depthwise_to_kernel(const Plan &p, int i, const T *x, const T *gradi
     slices[i] = sum;
 }
 
+// What a tap of a channel meets at an output pixel: (photo, channel, tap, pixel).
+template <typename T> INLINE void unroll(const Plan &p, int i, const T *x, T *out) {
+    int pixels = p.out_width * p.out_height, taps = p.rows * p.columns;
+    int pixel = i % pixels, tap = i / pixels % taps, plane = i / pixels / taps;
+    int y = pixel / p.out_width * p.stride + tap / p.columns - p.above;
+    int at = pixel % p.out_width * p.stride + tap % p.columns - p.left;
+    bool inside = y >= 0 && y < p.height && at >= 0 && at < p.width;
+    out[i] = inside ? x[(plane * p.height + y) * p.width + at] : Narrow<T>::of(0.0f);
+}
+
+// The gradient of an input pixel: of each tap that met it, where that was.
+template <typename T> INLINE void roll_up(const Plan &p, int i, const T *unrolled, T *to_x) {
+    int column = i % p.width, row = i / p.width % p.height, plane = i / (p.width * p.height);
+    int pixels = p.out_width * p.out_height;
+    unrolled += plane * p.rows * p.columns * pixels;
+    float sum = 0.0f;
+    for (int ky = 0; ky < p.rows; ky++) {
+        int y = row + p.above - ky;
+        if (y < 0 || y % p.stride != 0 || y / p.stride >= p.out_height) continue;
+        for (int kx = 0; kx < p.columns; kx++) {
+            int at = column + p.left - kx;
+            if (at < 0 || at % p.stride != 0 || at / p.stride >= p.out_width) continue;
+            sum += wide(unrolled[(ky * p.columns + kx) * pixels + y / p.stride * p.out_width + at / p.stride]);
+        }
+    }
+    to_x[i] = Narrow<T>::of(sum);
+}
+
 // A slice of the sums of g * x (first half) or of g (second half) over a channel: (half, channel, slice).
 template <typename T>
 INLINE void scale_to_both(const Plan &p, int i, const T *x, const T *gradient, float *slices) {
@@ -263,6 +291,8 @@ INLINE void planes(const Plan &p, int i, const unsigned char *rgb, const float *
     KERNEL depthwise_to_kernel_##T(Plan p, const T *a, const T *b, const T *, float *out) {                               \
         EACH(depthwise_to_kernel(p, i, a, b, out));                                                                       \
     }                                                                                                                     \
+    KERNEL unroll_##T(Plan p, const T *a, const T *, const T *, T *out) { EACH(unroll(p, i, a, out)); }                    \
+    KERNEL roll_up_##T(Plan p, const T *a, const T *, const T *, T *out) { EACH(roll_up(p, i, a, out)); }                  \
     KERNEL scale_##T(Plan p, const T *a, const T *b, const T *c, T *out) { EACH(scale(p, i, a, b, c, out)); }              \
     KERNEL scale_to_both_##T(Plan p, const T *a, const T *b, const T *, float *out) {                                     \
         EACH(scale_to_both(p, i, a, b, out));                                                                             \

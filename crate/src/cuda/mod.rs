@@ -63,7 +63,7 @@ pub(crate) struct Launch {
     pub out: Vec<usize>,
 }
 
-/// A depthwise convolution: what is on which side of it.
+/// A convolution: what is on which side of it. Of one that is not depthwise, `channels` are those that go in.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Window {
     pub photos: usize,
@@ -94,6 +94,20 @@ impl Window {
     pub fn to_kernel(self) -> Result<Launch> {
         let out = vec![self.channels, 1, self.kernel.0, self.kernel.1];
         sliced("depthwise_to_kernel", out, self.photos * self.output.0, |threads| self.plan(threads))
+    }
+
+    /// `x` to what each tap of each channel meets: `(photos, channels * taps, pixels of the output)`.
+    pub fn unroll(self) -> Result<Launch> {
+        let out = vec![self.photos, self.channels * self.kernel.0 * self.kernel.1, self.output.0 * self.output.1];
+        Ok(Launch { kernel: "unroll", plan: self.plan(count(&out)?)?, out })
+    }
+
+    /// The gradient of what `unroll` makes to that of `x`.
+    pub fn roll_up(self) -> Result<Launch> {
+        // What is read is larger than what is written, and counted too.
+        let read = self.unroll()?;
+        let out = vec![self.photos, self.channels, self.input.0, self.input.1];
+        Ok(Launch { kernel: "roll_up", plan: Plan { threads: count(&out)?, ..read.plan }, out })
     }
 
     fn plan(self, threads: i32) -> Result<Plan> {

@@ -5,6 +5,8 @@ use super::columns;
 use super::depthwise::{applies, depthwise};
 use super::relu6::{relu, relu6};
 use super::tap::{Names, Run};
+#[cfg(feature = "cuda")]
+use super::unrolled;
 use crate::freeze::Normalise;
 use crate::{Error, Result};
 #[cfg(feature = "cuda")]
@@ -221,6 +223,10 @@ impl Convolution {
         if self.groups == 1 && columns::applies(x, &self.weight) {
             return Ok(columns::convolve(x, &self.weight, self.stride, self.padding)?);
         }
+        #[cfg(feature = "cuda")]
+        if self.groups == 1 && unrolled::applies(x, &self.weight) && !self.is_for_cudnn(x) {
+            return Ok(unrolled::convolve(x, &self.weight, self.stride, self.padding)?);
+        }
         if (height, width, self.stride, self.padding, self.groups) == (1, 1, 1, (0, 0), 1) {
             return self.multiply(x);
         }
@@ -232,17 +238,19 @@ impl Convolution {
         Ok(x.conv2d(&self.weight, 0, self.stride, 1, self.groups)?)
     }
 
+    /// Whether candle hands this to cuDNN: larger kernels, where no gradient is asked for.
+    #[cfg(feature = "cuda")]
+    fn is_for_cudnn(&self, x: &Tensor) -> bool {
+        let pointwise = self.weight.dims().get(2..) == Some(&[1, 1]);
+        cfg!(feature = "cudnn") && !pointwise && !x.track_op() && !self.weight.track_op()
+    }
+
     /// A pointwise convolution as what it is, a product of matrices: candle's own takes at least twice the time
     /// forwards, and some ten times backwards.
     fn multiply(&self, x: &Tensor) -> Result<Tensor> {
         let (photos, channels, height, width) = x.dims4()?;
         let (out, pixels) = (self.weight.dim(0)?, height * width);
         let weight = self.weight.flatten_from(1)?;
-        if x.device().is_cuda() {
-            // cuBLAS takes the same weights for each photo where they lie.
-            let weight = weight.broadcast_as((photos, out, channels))?;
-            return Ok(weight.matmul(&x.contiguous()?.flatten_from(2)?)?.reshape((photos, out, height, width))?);
-        }
         // A product a photo copies the weights for each, and as often adds up their gradients; one product for all copies
         // the activations. The smaller is copied: at 7 x 7 pixels that is three times as fast backwards.
         if photos > 1 && out * channels > pixels * (out + channels) {

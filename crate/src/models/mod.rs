@@ -14,6 +14,8 @@ mod random;
 mod relu6;
 mod tap;
 mod taps;
+#[cfg(feature = "cuda")]
+mod unrolled;
 
 pub mod imagenet;
 
