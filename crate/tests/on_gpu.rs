@@ -10,10 +10,11 @@ use candlewick::candle_core::{DType, Device, Tensor, Var};
 use candlewick::device::{DeviceChoice, pick};
 use candlewick::freeze::{FreezeOptions, Precision};
 use candlewick::models::{Activation, Backbone, BatchNorm, Convolution, InceptionV3, MobileNetV2};
-use candlewick::notebook::Progress;
+use candlewick::notebook::{self, Progress};
 use candlewick::prelude::{Frozen, Pixels, Preprocess};
 use gpu::{furthest, gpu, noise, numbers, photo};
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A depthwise convolution with a batch norm and ReLU6, on a device.
 fn depthwise(channels: usize, stride: usize, device: &Device) -> Convolution {
@@ -278,4 +279,40 @@ fn memory_that_runs_out_is_survived_or_said() {
     let (none, ran_out) = none;
     assert_eq!(ran_out, 2, "tried once more, and no more");
     assert!(none.contains("2 photos at a time of 224x224") && none.contains("CANDLEWICK_DEVICE=cpu"), "{none}");
+}
+
+/// Not a test of its own: what [`an_interrupt_ends_a_batch_half_read`] asks for.
+#[test]
+fn print_interrupted() {
+    if gpu().is_none() || std::env::var_os("PRETEND_FREE").is_none() {
+        return;
+    }
+    let frozen = MobileNetV2::random(7).unwrap().freeze().unwrap();
+    let (progress, read) = (Progress::new("photos", Some(40), "photos"), AtomicUsize::new(0));
+    let photo = |index| {
+        if notebook::interrupted() {
+            return Err(candlewick::Error::Interrupted);
+        }
+        if read.fetch_add(1, Ordering::SeqCst) == 5 {
+            notebook::interrupt();
+        }
+        Ok(photo(index, 224))
+    };
+    let ended = frozen.features_of_all(40, photo, &progress);
+    let interrupted = matches!(ended, Err(candlewick::Error::Interrupted));
+    println!("interrupted: {interrupted}, read: {}", read.into_inner());
+}
+
+#[test]
+fn an_interrupt_ends_a_batch_half_read() {
+    if !is_pretended() {
+        return;
+    }
+    // A batch of twenty.
+    let output = again("print_interrupted", &[("PRETEND_FREE", "800000000")]);
+    let said = String::from_utf8(output.stdout).unwrap();
+    let read = said.split("interrupted: true, read: ").nth(1).and_then(|rest| rest.lines().next());
+    let read: usize = read.and_then(|read| read.parse().ok()).unwrap_or_else(|| panic!("{said}"));
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    assert!((6..6 + cores).contains(&read), "{read} photos were read on {cores} cores");
 }

@@ -61,6 +61,8 @@ pub struct Frozen<B: Backbone = MobileNetV2> {
     /// As it was before its batch norms were folded in: what can be saved, and can learn again.
     unfolded: Arc<B>,
     engine: Arc<Engine>,
+    /// What it was told when it was frozen.
+    options: FreezeOptions,
 }
 
 impl MobileNetV2 {
@@ -88,7 +90,7 @@ impl MobileNetV2 {
             let narrow = folded.converted(&|tensor| Ok(tensor.to_dtype(options.precision.dtype())?))?;
             Frozen::on_device(folded, narrow, &device, &digest, options)?
         };
-        Ok(Frozen { unfolded: Arc::new(self), ..frozen })
+        Ok(Frozen { unfolded: Arc::new(self), options, ..frozen })
     }
 
     /// The folded network compiled for `cpu`.
@@ -141,7 +143,7 @@ impl InceptionV3 {
             let narrow = folded.converted(&|tensor| Ok(tensor.to_dtype(options.precision.dtype())?))?;
             Frozen::on_device(folded, narrow, &device, &digest, options)?
         };
-        Ok(Frozen { unfolded: Arc::new(self), ..frozen })
+        Ok(Frozen { unfolded: Arc::new(self), options, ..frozen })
     }
 
     /// What the graph needs to know of the folded network.
@@ -192,7 +194,8 @@ impl<B: Backbone> Frozen<B> {
     /// [`Error::Setting`] where `CANDLEWICK_CPU` names no level of this machine.
     pub fn plain(backbone: B) -> Result<Self> {
         let backbone = Arc::new(backbone);
-        Ok(Self { engine: Arc::new(Engine::plain(backbone.clone())?), unfolded: Arc::clone(&backbone), backbone })
+        let (engine, options) = (Arc::new(Engine::plain(backbone.clone())?), FreezeOptions::default());
+        Ok(Self { engine, unfolded: Arc::clone(&backbone), backbone, options })
     }
 
     /// `classifier`: weight `(classes, F)` and bias `(classes,)` of the backbone's own head, to run behind the plan.
@@ -206,15 +209,15 @@ impl<B: Backbone> Frozen<B> {
         let backbone = Arc::new(backbone);
         let classifier = classifier.map(|(weight, bias)| (weight.detach(), bias.detach()));
         let plan = Box::new(WithScratch::new(plan));
-        let engine = Engine::compiled(backbone.clone(), classifier, plan, digest, cpu)?;
-        Ok(Self { engine: Arc::new(engine), unfolded: Arc::clone(&backbone), backbone })
+        let engine = Arc::new(Engine::compiled(backbone.clone(), classifier, plan, digest, cpu)?);
+        Ok(Self { engine, unfolded: Arc::clone(&backbone), backbone, options: FreezeOptions::default() })
     }
 
     /// `narrow` is the backbone in the numbers that the options ask for.
     fn on_device(backbone: B, narrow: B, device: &Device, digest: &str, options: FreezeOptions) -> Result<Self> {
         let backbone = Arc::new(backbone);
-        let engine = Engine::on_device(Arc::new(narrow), device, digest, options)?;
-        Ok(Self { engine: Arc::new(engine), unfolded: Arc::clone(&backbone), backbone })
+        let engine = Arc::new(Engine::on_device(Arc::new(narrow), device, digest, options)?);
+        Ok(Self { engine, unfolded: Arc::clone(&backbone), backbone, options })
     }
 
     /// The folded network in plain candle and f32, through which gradients can flow: for heat maps and filters. It is where
@@ -226,6 +229,11 @@ impl<B: Backbone> Frozen<B> {
     /// The network as it was before its batch norms were folded in.
     pub(crate) fn unfolded(&self) -> &Arc<B> {
         &self.unfolded
+    }
+
+    /// What it was told when it was frozen.
+    pub(crate) fn options(&self) -> FreezeOptions {
+        self.options
     }
 
     /// What computes the features, without the backbone's type.
