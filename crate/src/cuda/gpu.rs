@@ -95,9 +95,12 @@ fn launch_at(launch: &Launch, dtype: DType, device: &CudaDevice, inputs: [u64; 3
     Ok(())
 }
 
+/// What has been compiled, by compute capability.
+type ByCapability = HashMap<(i32, i32), Arc<str>>;
+
 /// Our kernels, compiled for this GPU at the first call.
 fn kernels(device: &CudaDevice) -> Result<Arc<str>> {
-    static COMPILED: Mutex<Option<HashMap<(i32, i32), Arc<str>>>> = Mutex::new(None);
+    static COMPILED: Mutex<Option<ByCapability>> = Mutex::new(None);
     let stream = device.cuda_stream();
     let capability = stream.context().compute_capability().w()?;
     let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
