@@ -118,6 +118,14 @@ impl Convolution {
     /// As [`forward`](Self::forward) in a run of the network: its parts are `names`.
     pub(super) fn run(&self, x: &Tensor, names: &Names, run: &mut Run<'_>) -> Result<Option<Tensor>> {
         let Some(tap) = &mut run.tap else { return self.whole(x, run.normalise).map(Some) };
+        if x.device().is_cpu() && is_half(x.dtype()) {
+            // As in `whole`, and what is looked at is a half too.
+            let wide = self.converted(&|tensor| Ok(tensor.to_dtype(DType::F32)?))?;
+            let to = |y: Option<Tensor>, dtype| y.map(|y| Ok::<_, Error>(y.to_dtype(dtype)?)).transpose();
+            let mut narrow = |name: &str, y: Tensor| to(tap(name, y.to_dtype(x.dtype())?)?, DType::F32);
+            let mut run = Run { normalise: run.normalise, tap: Some(&mut narrow) };
+            return to(wide.run(&x.to_dtype(DType::F32)?, names, &mut run)?, x.dtype());
+        }
         let mut y = Some(self.convolve(x)?);
         if self.batch_norm.is_some() {
             y = y.map_or(Ok(None), |y| tap(&names.kernel, y))?;
