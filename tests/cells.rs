@@ -300,3 +300,76 @@ fn own_results_and_added_crates_leave_the_session_whole() {
     assert!(ran.said().contains("block_on"), "{}", ran.said());
     assert!(!ran.said().contains("candlewick_cell"), "code that nobody has written: {}", ran.said());
 }
+
+/// By what a manifest calls it, and by what its own manifest calls its library.
+#[test]
+fn crates_go_by_the_names_that_cargo_gives_them() {
+    let crates = tempfile::tempdir().unwrap();
+    let write = |name: &str, library: &str| {
+        let folder = crates.path().join(name);
+        std::fs::create_dir_all(folder.join("src")).unwrap();
+        let package =
+            format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n{library}[workspace]\n");
+        std::fs::write(folder.join("Cargo.toml"), package).unwrap();
+        std::fs::write(folder.join("src/lib.rs"), "pub fn seven() -> i32 { 7 }").unwrap();
+        folder.display().to_string()
+    };
+    let (renamed, other) = (write("lib-one", ""), write("lib-two", "[lib]\nname = \"two\"\n"));
+    let ran = run(&[
+        &format!(":dep uno = {{ package = \"lib-one\", path = {renamed:?} }}"),
+        "let x = uno::seven();",
+        &format!(":dep lib-two = {{ path = {other:?} }}"),
+        "let y = two::seven() + x;\ny",
+    ]);
+    assert!(ran.output.status.success(), "{}", ran.said());
+    assert_eq!(ran.text(3), "14");
+}
+
+/// Under another name candle is still the one of the notebook.
+#[test]
+fn candle_by_another_name_is_the_same() {
+    let ran = run(&[
+        "use candlewick::candle_core::{Device, Tensor, Var};\nlet v = Var::new(2f64, &Device::Cpu)?;",
+        ":dep again = { package = \"candle-core\", version = \"*\" }",
+        "let t: again::Tensor = v.as_tensor().sqr()?;\n\
+         let slope = t.backward()?.get(v.as_tensor()).unwrap().to_scalar::<f64>()?;\nslope",
+        "# raises\n:dep other = { package = \"candle-core\", version = \"=0.10.2\" }",
+        "slope + 1.0",
+    ]);
+    assert!(ran.output.status.success(), "{}", ran.said());
+    assert_eq!(ran.text(2), "4.0");
+    assert!(ran.text(3).contains("multiple times with different names"), "cargo's own word: {}", ran.text(3));
+    assert_eq!(ran.text(4), "5.0");
+}
+
+#[test]
+fn a_second_candle_is_refused_and_costs_nothing() {
+    let ran = run(&[
+        "let x = 2;",
+        "# raises\n:dep older = { package = \"candle-core\", version = \"=0.10.2\" }",
+        "use candlewick::candle_core::{Device, Tensor};\nTensor::new(1f32, &Device::Cpu)?.to_scalar::<f32>()? + x as f32",
+    ]);
+    assert!(ran.output.status.success(), "{}", ran.said());
+    assert!(ran.text(1).contains("candle-core 0.10.2 compiled once more"), "{}", ran.text(1));
+    assert_eq!(ran.text(2), "3.0");
+}
+
+#[test]
+fn a_program_that_a_cell_starts_meets_the_end_of_its_input() {
+    let ran = run(&["std::process::Command::new(\"cat\").status()?.success()"]);
+    assert!(ran.output.status.success(), "{}", ran.said());
+    assert_eq!(ran.text(0), "true");
+}
+
+#[test]
+fn only_what_ends_a_cell_is_its_result() {
+    let ran = run(&[
+        "struct P(i32);\nimpl P { fn evcxr_display(&self) { \
+         println!(\"EVCXR_BEGIN_CONTENT text/plain\\n{}\\nEVCXR_END_CONTENT\", self.0) } }",
+        "P(1).evcxr_display();\nP(2).evcxr_display();\nP(3)",
+    ]);
+    assert!(ran.output.status.success(), "{}", ran.said());
+    let kinds = ran.notebook["cells"][1]["outputs"].as_array().unwrap().iter().map(|output| &output["output_type"]);
+    assert_eq!(kinds.collect::<Vec<_>>(), ["display_data", "display_data", "execute_result"]);
+    assert_eq!(ran.text(1), "123");
+}

@@ -3,6 +3,9 @@
 //!     cargo run --release -p candlewick --example forward -- --threads 2 --repeats 10 --batch 32 [--layers]
 //!         [--model inception_v3] [--weights mobilenet_v2-b0353104.pth]
 
+mod bench;
+
+use bench::{noise, number, threads, value};
 use candlewick::Result;
 use candlewick::freeze::Frozen;
 use candlewick::images::Pixels;
@@ -22,8 +25,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<()> {
-    // Before anything else uses the pool; where it exists already, its size stands and is what is reported.
-    let _ = rayon::ThreadPoolBuilder::new().num_threads(number("--threads", 2)).build_global();
+    threads();
     let weights = value("--weights");
     match value("--model").as_deref() {
         None | Some("mobilenet_v2") => {
@@ -42,7 +44,7 @@ fn run() -> Result<()> {
 fn measure<B: Backbone>(frozen: &Frozen<B>) -> Result<()> {
     let (repeats, batch) = (number("--repeats", 10).max(1), number("--batch", 32).max(1));
     let side = frozen.spec().preprocess.side;
-    let photos: Vec<Pixels> = (0..batch).map(|i| noise(side, i as u64)).collect();
+    let photos: Vec<Pixels> = (0..batch).map(|i| noise(side, side, i as u64)).collect();
 
     if std::env::args().any(|argument| argument == "--layers") {
         for (part, time) in frozen.timings(&photos[0], repeats)?.iter().enumerate() {
@@ -78,31 +80,4 @@ fn measure<B: Backbone>(frozen: &Frozen<B>) -> Result<()> {
 
 fn round(x: f64) -> f64 {
     (x * 10.0).round() / 10.0
-}
-
-fn value(name: &str) -> Option<String> {
-    std::env::args().skip_while(|argument| argument != name).nth(1)
-}
-
-fn number(name: &str, default: usize) -> usize {
-    match value(name).map(|text| text.parse()) {
-        None => default,
-        Some(Ok(number)) => number,
-        Some(Err(_)) => {
-            eprintln!("{name} takes a number");
-            std::process::exit(2)
-        }
-    }
-}
-
-/// Any pixels do: the plan takes the same time for all.
-fn noise(side: usize, seed: u64) -> Pixels {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let byte = |_| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 32) as u8
-    };
-    Pixels { height: side, width: side, rgb: (0..side * side * 3).map(byte).collect() }
 }

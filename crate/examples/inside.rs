@@ -1,10 +1,15 @@
-//! How long looking inside takes: activations and heat maps of one photo, by medians, as a table.
+//! How long looking inside takes: activations and heat maps of one photo, and what filters look for, by medians, as a
+//! table.
 //!
 //!     cargo run --release -p candlewick --example inside -- --threads 2 --repeats 9
-//!         [--model inception_v3] [--weights mobilenet_v2-b0353104.pth] [--plain]
+//!         [--model inception_v3] [--weights mobilenet_v2-b0353104.pth] [--plain] [--only filters]
 //!
-//! The network is frozen, as a learner's is; with `--plain` it is as it was loaded.
+//! The network is frozen, as a learner's is; with `--plain` it is as it was loaded. `--only` measures the rows whose names contain
+//! the word.
 
+mod bench;
+
+use bench::{noise, number, threads, value};
 use candlewick::prelude::*;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -20,8 +25,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<()> {
-    // Before anything else uses the pool; where it exists already, its size stands and is what is reported.
-    let _ = rayon::ThreadPoolBuilder::new().num_threads(number("--threads", 2)).build_global();
+    threads();
     let weights = value("--weights");
     let plain = std::env::args().any(|argument| argument == "--plain");
     match value("--model").as_deref() {
@@ -41,14 +45,16 @@ fn run() -> Result<()> {
 }
 
 fn measure(net: &(impl Explain + Backbone)) -> Result<()> {
-    let (repeats, photo, names) = (number("--repeats", 9).max(1), noise(640, 480), net.layer_names());
+    let (repeats, photo, names) = (number("--repeats", 9).max(1), noise(640, 480, 0), net.layer_names());
     // Ten layers, evenly spread, the last one among them: no run can end early.
     let ten: Vec<&str> = (1..=10).map(|part| names[part * names.len() / 10 - 1].as_str()).collect();
     let middle = net.layers()[net.layers().len() / 2].name.clone();
     let options =
         |method, layer| HeatMapOptions { class: Some("281".to_owned()), method, layer, ..HeatMapOptions::default() };
-    let map = net.heat_map(&photo, "281")?;
+    let (map, last) = (net.heat_map(&photo, "281")?, net.spec().last_convolution);
+    let input = photo.to_tensor(&net.spec().preprocess)?;
     println!("{}, {} threads, median of {repeats}", net.spec().name, rayon::current_num_threads());
+    row("one run as far as the last layer", repeats, || net.layer(&input, last).map(drop))?;
     row("activations of ten layers", repeats, || net.activations(&photo, &ten).map(drop))?;
     row("Grad-CAM", repeats, || net.heat_map(&photo, "281").map(drop))?;
     row("Grad-CAM, drawn", repeats, || net.heat_map(&photo, "281")?.overlay().map(drop))?;
@@ -61,11 +67,34 @@ fn measure(net: &(impl Explain + Backbone)) -> Result<()> {
     row("occlusion, 48 wide, 16 apart", once, || {
         net.heat_map_with(&photo, options(Method::OCCLUSION, None)).map(drop)
     })?;
-    row("faithfulness", once, || net.faithfulness(&map).map(drop))
+    row("faithfulness", once, || net.faithfulness(&map).map(drop))?;
+    for layer in [&middle, last] {
+        let filters = || net.some_filters(layer, 16, FilterOptions::default()).map(drop);
+        row_once(&format!("16 filters of {layer}"), filters)?;
+    }
+    Ok(())
+}
+
+/// Whether `--only` lets this row be measured.
+fn wanted(what: &str) -> bool {
+    value("--only").is_none_or(|only| what.contains(&only))
+}
+
+/// Prints the time of one run, the first: what takes seconds needs no practice.
+fn row_once(what: &str, work: impl Fn() -> Result<()>) -> Result<()> {
+    if wanted(what) {
+        let began = Instant::now();
+        work()?;
+        println!("{what:<34}{:>9.1} ms", 1e3 * began.elapsed().as_secs_f64());
+    }
+    Ok(())
 }
 
 /// Prints the median time of some runs, after one that does not count.
 fn row(what: &str, repeats: usize, work: impl Fn() -> Result<()>) -> Result<()> {
+    if !wanted(what) {
+        return Ok(());
+    }
     work()?;
     let time = |_| {
         let began = Instant::now();
@@ -75,33 +104,6 @@ fn row(what: &str, repeats: usize, work: impl Fn() -> Result<()>) -> Result<()> 
     let mut seconds = (0..repeats).map(time).collect::<Result<Vec<f64>>>()?;
     seconds.sort_by(f64::total_cmp);
     let median = (seconds[(repeats - 1) / 2] + seconds[repeats / 2]) / 2.0;
-    println!("{what:<32}{:>9.1} ms (best {:.1})", 1e3 * median, 1e3 * seconds[0]);
+    println!("{what:<34}{:>9.1} ms (best {:.1})", 1e3 * median, 1e3 * seconds[0]);
     Ok(())
-}
-
-fn value(name: &str) -> Option<String> {
-    std::env::args().skip_while(|argument| argument != name).nth(1)
-}
-
-fn number(name: &str, default: usize) -> usize {
-    match value(name).map(|text| text.parse()) {
-        None => default,
-        Some(Ok(number)) => number,
-        Some(Err(_)) => {
-            eprintln!("{name} takes a number");
-            std::process::exit(2)
-        }
-    }
-}
-
-/// Any pixels do.
-fn noise(height: usize, width: usize) -> Pixels {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let byte = |_| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 32) as u8
-    };
-    Pixels { height, width, rgb: (0..height * width * 3).map(byte).collect() }
 }

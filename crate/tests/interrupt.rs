@@ -167,7 +167,26 @@ fn interrupted_work_keeps_what_it_has_reached() {
 
     fine_tuning_keeps_what_it_has_reached(folder.path());
     climbing_keeps_what_it_has_reached(folder.path());
+    mistakes_that_were_reached_are_kept(folder.path());
     looking_inside_stops();
+}
+
+/// Called by the only test here, too.
+fn mistakes_that_were_reached_are_kept(folder: &std::path::Path) {
+    let (training, validation) = photos(400).split(0.75, 1).unwrap();
+    let (mut model, seen) = model_that_stops(402, folder);
+    model.fit(&training, &validation, FitOptions::default()).unwrap();
+    let losses = model.predict(&validation).unwrap().top_losses(5);
+    // Asked to stop while it looks at the second.
+    seen.store(400, Ordering::SeqCst);
+    let mistakes = model.explain_losses(&losses, 5).unwrap();
+    assert!(mistakes.interrupted && (mistakes.photos.len(), mistakes.planned) == (2, 5));
+    assert!(mistakes.to_string().ends_with("interrupted after 2 of 5 photos") && mistakes.rows().is_ok(), "{mistakes}");
+    // Before the first there is nothing to keep.
+    assert!(matches!(model.explain_losses(&losses, 5), Err(Error::Interrupted)));
+    notebook::resume();
+    let all = model.explain_losses(&losses, 5).unwrap();
+    assert!(!all.interrupted && all.photos.len() == 5 && !all.to_string().contains("interrupted"));
 }
 
 /// Called by the only test here, too.

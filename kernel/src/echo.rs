@@ -64,9 +64,13 @@ impl Session for Echo {
             let (command, rest) = line.split_once(' ').unwrap_or((line, ""));
             match command {
                 "ask" | "ask-secret" => {
-                    let answer =
-                        host.input(rest, command == "ask-secret", &|| true).unwrap_or_else(|| "nobody".to_owned());
-                    host.send(Output::Stdout(format!("{answer}\n")));
+                    let mut answer = host.ask(rest, command == "ask-secret");
+                    let answered = std::iter::repeat_with(|| {
+                        std::thread::sleep(Duration::from_millis(5));
+                        answer()
+                    });
+                    let line = answered.flatten().next().flatten().unwrap_or_else(|| "nobody".to_owned());
+                    host.send(Output::Stdout(format!("{line}\n")));
                 }
                 "sleep" if self.asked.sleep(Duration::from_millis(rest.parse().unwrap())) => {
                     return Outcome::Interrupted(Report::new("nothing is lost"));

@@ -296,3 +296,35 @@ fn kernel_and_stock_are_for_jupyter_and_not_in_the_help() {
     let output = candlewick(&["stock", "--connection-file", "no such file"]);
     assert!(!output.status.success() && stderr(&output).contains("No such file"), "{}", stderr(&output));
 }
+
+/// evcxr asks whether a dependency exists with a manifest that has no other; what is locked must not hear of it.
+#[cfg(unix)]
+#[test]
+fn asking_for_a_crate_leaves_the_locked_ones_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    write("mine/Cargo.toml", "[package]\nname = \"mine\"\nversion = \"0.1.0\"\nedition = \"2024\"\n");
+    write("mine/src/lib.rs", "");
+    let asked = |path: &str| {
+        let package = "[package]\nname = \"evcxr_dummy_validate_dep\"\n[lib]\npath = \"lib.rs\"\n[dependencies]\n";
+        write("session/Cargo.toml", &format!("{package}mine = {{ path = {:?} }}\n", folder.path().join(path)));
+        let cargo = folder.path().join("cargo");
+        let _ = std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_candlewick"), &cargo);
+        let mut command = Command::new(cargo);
+        command.args(["metadata", "--format-version=1", "--offline"]).current_dir(folder.path().join("session"));
+        let real = std::env::var_os("CARGO").expect("tests are run by cargo");
+        command.env("CANDLEWICK_REAL_CARGO", real).env("EVCXR_CORE_EXTERN", "").output().unwrap()
+    };
+    let lock = "version = 4\n\n[[package]]\nname = \"ctx\"\nversion = \"1.0.0\"\n";
+    write("session/Cargo.lock", lock);
+    let there = asked("mine");
+    assert!(there.status.success(), "{}", stderr(&there));
+    assert!(String::from_utf8_lossy(&there.stdout).contains("\"name\":\"mine\""), "{there:?}");
+    let missing = asked("theirs");
+    assert!(!missing.status.success() && stderr(&missing).contains("theirs"), "{}", stderr(&missing));
+    assert_eq!(std::fs::read_to_string(folder.path().join("session/Cargo.lock")).unwrap(), lock);
+}

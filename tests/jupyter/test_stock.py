@@ -9,17 +9,28 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROGRAM = Path(os.environ.get("CANDLEWICK_PROGRAM", "target/release/candlewick")).absolute()
-# What the stock kernel prints while something takes long.
-PROGRESS = "regex: (?m)^[A-Z][^\\n:]*: \\d+% of \\d+ \\w+\\n\nreplace:\n"
+# What the stock kernel prints while something takes long, and of what that was when it is over.
+PROGRESS = r"""
+regex: (?m)^[A-Z][^\n:]*: \d+% of \d+ \w+\n
+replace:
+
+regex: (?m)^(Features|Inputs of [\w.]+) of \d+ photos: .* a second\)\.\n
+replace:
+"""
 
 
 def in_lines(outputs):
-    """What one of our cells showed, as the stock kernel shows it: epochs come as printed lines."""
+    """What one of our cells showed, as the stock kernel shows it: epochs as printed lines, several pictures as one page."""
+    pictures = [output["data"] for output in outputs if "image/svg+xml" in output.get("data", {})]
+    if len(pictures) > 1:
+        pages = {kind: "\n".join(picture[kind] for picture in pictures) for kind in ["text/plain", "text/html"]}
+        pages["text/html"] = pages["text/html"].replace("/>\n<img", "/><br/><img")
+        yield nbformat.v4.new_output("display_data", data=pages)
     for output in outputs:
         text = output.get("data", {}).get("text/plain", "")
         if text.startswith("epoch 1/"):
             yield nbformat.v4.new_output("stream", name="stdout", text=text + "\n")
-        else:
+        elif len(pictures) < 2 or "image/svg+xml" not in output.get("data", {}):
             yield output
 
 
@@ -40,7 +51,7 @@ def environment():
     }
 
 
-@pytest.mark.parametrize("name", ["cats_vs_dogs", "flowers_solution"])
+@pytest.mark.parametrize("name", ["cats_vs_dogs", "flowers_solution", "inside_convnets"])
 def test_a_notebook_shows_what_is_saved(name, tmp_path, environment):
     notebook = nbformat.read(REPOSITORY / "notebooks" / f"{name}.ipynb", as_version=4)
     for cell in notebook.cells:

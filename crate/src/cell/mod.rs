@@ -107,6 +107,7 @@ fn flush_now_and_then() {
 #[inline(never)]
 pub fn ends_in() {
     ENDS.set(true);
+    send(&Line::Ends);
 }
 
 /// Whether what is about to be shown is the value that the cell ends in.

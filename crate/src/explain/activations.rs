@@ -76,11 +76,10 @@ impl Activations {
 
     /// Shows a grid for each layer below a notebook cell.
     pub fn evcxr_display(&self) {
-        for (name, _) in &self.layers {
-            match self.grid(name) {
-                Ok(picture) => picture.evcxr_display(),
-                Err(error) => display::text(&format!("{name}: {error}")),
-            }
+        let grids: Result<Vec<Picture>> = self.layers.iter().map(|(name, _)| self.grid(name)).collect();
+        match grids {
+            Ok(grids) => display::pictures(&grids),
+            Err(error) => display::text(&format!("{self}\n{error}")),
         }
     }
 }

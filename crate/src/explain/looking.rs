@@ -95,12 +95,13 @@ pub trait Explain {
     }
 
     /// The mistakes first: for each of the `n` highest losses what spoke for the class that the photo was taken for,
-    /// and what for its own.
+    /// and what for its own. An interrupt keeps the photos it has looked at, and says so.
     ///
     /// # Errors
     /// [`Error::Setting`](crate::Error::Setting) for no photos at all, or classes of another model;
     /// [`Error::Data`](crate::Error::Data) where the photos are not known;
-    /// [`Error::Interrupted`](crate::Error::Interrupted); and as for [`heat_map_with`](Self::heat_map_with).
+    /// [`Error::Interrupted`](crate::Error::Interrupted) before the first; and as for
+    /// [`heat_map_with`](Self::heat_map_with).
     fn explain_losses(&self, losses: &TopLosses, n: usize) -> Result<Mistakes> {
         Mistakes::of(&self.subject(), losses, n)
     }

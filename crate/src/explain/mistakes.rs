@@ -24,6 +24,10 @@ pub struct Mistake {
 pub struct Mistakes {
     /// The highest loss first.
     pub photos: Vec<Mistake>,
+    /// How many were asked for.
+    pub planned: usize,
+    /// Whether it was stopped before it had looked at all of them.
+    pub interrupted: bool,
 }
 
 impl Mistakes {
@@ -33,16 +37,21 @@ impl Mistakes {
             let want = format!("there are {} losses, and at least one must be asked for", losses.photos.len());
             return Err(Error::Setting { setting: "the number of losses", got: n.to_string(), want });
         }
-        let progress = Progress::new("Looking at mistakes", Some(some.len() as u64), "photos");
-        let mut photos = Vec::with_capacity(some.len());
+        let (planned, mut stopped) = (some.len(), false);
+        let progress = Progress::new("Looking at mistakes", Some(planned as u64), "photos");
+        let mut photos = Vec::with_capacity(planned);
         for top in some {
-            if interrupted() {
+            stopped = interrupted();
+            if stopped && photos.is_empty() {
                 return Err(Error::Interrupted);
+            }
+            if stopped {
+                break;
             }
             photos.push(Mistake::of(subject, top)?);
             progress.advance(1);
         }
-        Ok(Self { photos })
+        Ok(Self { photos, planned, interrupted: stopped })
     }
 
     /// A row for each photo: itself, what spoke for the class it was taken for, what for its own.
@@ -108,6 +117,10 @@ impl fmt::Display for Mistakes {
                 None => format!("{taken}, and it is"),
             }
         };
-        f.write_str(&self.photos.iter().map(line).collect::<Vec<_>>().join("\n"))
+        f.write_str(&self.photos.iter().map(line).collect::<Vec<_>>().join("\n"))?;
+        if self.interrupted {
+            write!(f, "\ninterrupted after {} of {} photos", self.photos.len(), self.planned)?;
+        }
+        Ok(())
     }
 }

@@ -127,8 +127,11 @@ impl fmt::Display for SilentChannels {
         let pairs =
             format!("In {:.0} % of all pairs of layers the deeper one has more", 100.0 * self.deeper_is_sparser());
         match self.order() {
-            1 => write!(f, "{pairs}; shuffled layers would give 50 %. So deeper is sparser here."),
-            -1 => write!(f, "{pairs}; shuffled layers would give 50 %. So deeper is not sparser here, but fuller."),
+            1 => write!(f, "{pairs}; shuffled layers would give 50 %. So on the whole deeper is sparser here."),
+            -1 => write!(
+                f,
+                "{pairs}; shuffled layers would give 50 %. So on the whole deeper is not sparser here, but fuller."
+            ),
             _ => write!(f, "{pairs}; shuffled layers could well give that. So these photos show no order by depth."),
         }
     }

@@ -22,6 +22,19 @@ pub(super) fn convolve(x: &Tensor, kernel: &Tensor, stride: usize, padding: (usi
     x.contiguous()?.apply_op2(&kernel.contiguous()?, Forward(taps))
 }
 
+/// The gradient of the input, which has so many rows and columns, from that of what [`convolve`] makes of it.
+pub(super) fn to_input(
+    gradient: &Tensor,
+    kernel: &Tensor,
+    input: (usize, usize),
+    stride: usize,
+    padding: (usize, usize),
+) -> Result<Tensor> {
+    let (_, _, rows, columns) = kernel.dims4()?;
+    let taps = Taps { stride, padding, input, kernel: (rows, columns) };
+    gradient.contiguous()?.apply_op2_no_bwd(&kernel.contiguous()?, &ToInput(taps))
+}
+
 /// The convolution: arguments input and kernel.
 struct Forward(Taps);
 /// The gradient of its input: arguments gradient of the output and kernel.

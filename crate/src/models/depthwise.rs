@@ -47,6 +47,19 @@ fn taps(x: &Tensor, kernel: &Tensor, stride: usize, padding: usize) -> Result<Ta
     Ok(Taps { stride, padding: (padding, padding), input: (height, width), kernel: (rows, columns) })
 }
 
+/// The gradient of the input, which has so many rows and columns, from that of what [`depthwise`] makes of it.
+pub(super) fn to_input(
+    gradient: &Tensor,
+    kernel: &Tensor,
+    input: (usize, usize),
+    stride: usize,
+    padding: usize,
+) -> Result<Tensor> {
+    let (_, _, rows, columns) = kernel.dims4()?;
+    let taps = Taps { stride, padding: (padding, padding), input, kernel: (rows, columns) };
+    gradient.contiguous()?.apply_op2_no_bwd(&kernel.contiguous()?, &ToInput(taps))
+}
+
 /// The convolution: arguments input and kernel.
 struct Forward(Taps);
 /// The gradient of its input: arguments gradient of the output and kernel.

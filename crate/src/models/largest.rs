@@ -14,6 +14,11 @@ pub(super) fn largest(x: &Tensor) -> Result<Tensor> {
     x.contiguous()?.apply_op1(Forward)
 }
 
+/// The gradient of the input `x` of [`largest`], from that of what comes out.
+pub(super) fn to_input(x: &Tensor, gradient: &Tensor) -> Result<Tensor> {
+    x.contiguous()?.apply_op2_no_bwd(&gradient.contiguous()?, &Backward)
+}
+
 struct Forward;
 /// The gradient of the input: arguments input and gradient of the output.
 struct Backward;

@@ -2,9 +2,10 @@
 
 use super::channels::scale_and_shift;
 use super::columns;
-use super::depthwise::{applies, depthwise};
-use super::relu6::{relu, relu6};
+use super::depthwise::{self, applies, depthwise};
+use super::relu6::{self, relu, relu6};
 use super::tap::{Names, Run};
+use super::trail::{Back, Trail};
 #[cfg(feature = "cuda")]
 use super::unrolled;
 use crate::freeze::Normalise;
@@ -46,6 +47,21 @@ impl Activation {
             Self::Relu => Ok(relu(&x)?),
             Self::Relu6 => Ok(relu6(&x)?),
         }
+    }
+
+    /// The same, with the way back where one is kept.
+    fn run(self, x: Tensor, run: &mut Run<'_>) -> Result<Tensor> {
+        if self == Self::Linear {
+            return Ok(x);
+        }
+        let y = self.forward(x.clone())?;
+        if let Some(trail) = &mut run.trail
+            && columns::applies(&x, &y)
+        {
+            let before = x.detach();
+            trail.step(&y, &x, Box::new(move |g| relu6::to_input(&before, g, self)));
+        }
+        Ok(y)
     }
 }
 
@@ -123,17 +139,21 @@ impl Convolution {
             let wide = self.converted(&|tensor| Ok(tensor.to_dtype(DType::F32)?))?;
             let to = |y: Option<Tensor>, dtype| y.map(|y| Ok::<_, Error>(y.to_dtype(dtype)?)).transpose();
             let mut narrow = |name: &str, y: Tensor| to(tap(name, y.to_dtype(x.dtype())?)?, DType::F32);
-            let mut run = Run { normalise: run.normalise, tap: Some(&mut narrow) };
+            let mut run = Run { normalise: run.normalise, tap: Some(&mut narrow), trail: None };
             return to(wide.run(&x.to_dtype(DType::F32)?, names, &mut run)?, x.dtype());
         }
         let mut y = Some(self.convolve(x)?);
         if self.batch_norm.is_some() {
-            y = y.map_or(Ok(None), |y| tap(&names.kernel, y))?;
+            y = y.map_or(Ok(None), |y| run.meet(&names.kernel, y))?;
         }
         let Some(y) = y else { return Ok(None) };
-        let Some(y) = tap(&names.norm, self.norm(y, run.normalise)?)? else { return Ok(None) };
-        let y = self.activation.forward(y)?;
-        names.activation.iter().try_fold(Some(y), |y, name| y.map_or(Ok(None), |y| tap(name, y)))
+        let y = self.norm(y, run.normalise)?;
+        if let Some(trail) = &mut run.trail {
+            self.trail(x, &y, trail)?;
+        }
+        let Some(y) = run.meet(&names.norm, y)? else { return Ok(None) };
+        let y = self.activation.run(y, run)?;
+        names.activation.iter().try_fold(Some(y), |y, name| y.map_or(Ok(None), |y| run.meet(name, y)))
     }
 
     /// The names of its parts that a run meets, in order.
@@ -160,12 +180,34 @@ impl Convolution {
     /// What follows the bare convolution, without the activation.
     fn norm(&self, mut y: Tensor, normalise: &Normalise<'_>) -> Result<Tensor> {
         if let Some(bias) = &self.bias {
-            y = y.broadcast_add(&bias.reshape((1, (), 1, 1))?)?;
+            // On the CPU in f32 this is one pass, and so is its gradient.
+            y = match columns::applies(&y, bias) {
+                true => scale_and_shift(&y, &bias.ones_like()?, bias)?,
+                false => y.broadcast_add(&bias.reshape((1, (), 1, 1))?)?,
+            };
         }
         match &self.batch_norm {
             Some(batch_norm) => normalise(batch_norm, &y),
             None => Ok(y),
         }
+    }
+
+    /// Leaves the way back from `y`, in front of the activation, to the input `x`: for what is folded and on the CPU. The
+    /// bias changes no gradient.
+    fn trail(&self, x: &Tensor, y: &Tensor, trail: &mut Trail) -> Result<()> {
+        let (_, _, height, width) = x.dims4()?;
+        let (kernel, stride, padding) = (self.weight.detach(), self.stride, self.padding);
+        let back: Back = match self.batch_norm {
+            None if padding.0 == padding.1 && applies(x, &kernel, self.groups) => {
+                Box::new(move |g| depthwise::to_input(g, &kernel, (height, width), stride, padding.0))
+            }
+            None if self.groups == 1 && columns::applies(x, &kernel) => {
+                Box::new(move |g| columns::to_input(g, &kernel, (height, width), stride, padding))
+            }
+            _ => return Ok(()),
+        };
+        trail.step(y, x, back);
+        Ok(())
     }
 
     /// On a GPU, once folded and where nothing learns: bias and activation applied where the numbers are written, or over
@@ -352,7 +394,7 @@ mod tests {
                 seen.push((name.to_owned(), numbers(&y)));
                 Ok((name != ends).then_some(y))
             };
-            let y = layer.run(&x, &names(), &mut Run { normalise: &BatchNorm::stored, tap: Some(&mut tap) }).unwrap();
+            let y = layer.run(&x, &names(), &mut Run::tapped(&mut tap)).unwrap();
             assert_eq!(y.is_none(), !ends.is_empty());
             assert!(y.is_none_or(|y| numbers(&y) == numbers(&layer.forward(&x).unwrap())));
             seen

@@ -1,5 +1,6 @@
 //! Backbones: one file an architecture, layers named as torchvision names them.
 
+mod average;
 mod channels;
 mod columns;
 mod depthwise;
@@ -12,8 +13,10 @@ mod names;
 mod pooling;
 mod random;
 mod relu6;
+mod sum;
 mod tap;
 mod taps;
+mod trail;
 #[cfg(feature = "cuda")]
 mod unrolled;
 
@@ -27,6 +30,7 @@ pub use layers::{Activation, BatchNorm, Convolution, LayerInfo};
 pub use mobilenet_v2::{InvertedResidual, MobileNetV2};
 pub(crate) use names::{nearest, no_such_layer};
 pub use tap::Tap;
+pub use trail::Trail;
 
 use crate::Result;
 use crate::images::Preprocess;
@@ -76,6 +80,16 @@ pub trait Backbone: Send + Sync + 'static {
     /// # Errors
     /// As for `features`, and whatever `tap` gives.
     fn tapped(&self, photos: &Tensor, tap: &mut Tap<'_>) -> Result<Option<Tensor>>;
+
+    /// As [`tapped`](Self::tapped), and leaves the way back, on which a gradient gets to the photos sooner than through
+    /// candle's graph. One that leaves none is slower, and no less right.
+    ///
+    /// # Errors
+    /// As for `tapped`.
+    fn trailed(&self, photos: &Tensor, tap: &mut Tap<'_>, trail: &mut Trail) -> Result<Option<Tensor>> {
+        let _ = trail;
+        self.tapped(photos, tap)
+    }
 
     /// Every name that [`layer`](Self::layer) knows, in the order of their making: whole layers and their parts.
     fn layer_names(&self) -> Vec<String>;

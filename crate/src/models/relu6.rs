@@ -28,6 +28,11 @@ pub(super) fn relu(x: &Tensor) -> Result<Tensor> {
     x.contiguous()?.apply_op1(Forward(Activation::Relu))
 }
 
+/// The gradient of the input `x` of [`relu6`] or [`relu`], from that of what comes out.
+pub(super) fn to_input(x: &Tensor, gradient: &Tensor, activation: Activation) -> Result<Tensor> {
+    x.contiguous()?.apply_op2_no_bwd(&gradient.contiguous()?, &Backward(activation))
+}
+
 /// Numbers that one thread takes at a time: enough to be worth a thread.
 const PIECE: usize = 1 << 14;
 

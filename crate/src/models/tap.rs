@@ -1,9 +1,10 @@
 //! Looking on while a network runs: each named layer's activations, seen or changed as they are made.
 
 use super::BatchNorm;
+use super::trail::Trail;
 use crate::Result;
 use crate::freeze::Normalise;
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
 /// Is handed the activations of each named layer `(N, C, h, w)` as they are made, in order. The network goes on with what
 /// it gives back, and ends there where it gives none.
@@ -17,6 +18,21 @@ pub(super) struct Run<'a> {
     pub normalise: &'a Normalise<'a>,
     /// Who looks on; where nobody does, a layer's parts may be computed at once.
     pub tap: Option<&'a mut Tap<'a>>,
+    /// Where it leaves the way back.
+    pub trail: Option<&'a mut Trail>,
+}
+
+impl<'a> Run<'a> {
+    /// With stored statistics, somebody looking on, and no way back but candle's graph.
+    pub fn tapped(tap: &'a mut Tap<'a>) -> Self {
+        Self { normalise: &BatchNorm::stored, tap: Some(tap), trail: None }
+    }
+
+    /// The same with the way back to what goes in, `x`, kept where that is on the CPU in f32. Elsewhere none of it is.
+    pub fn trailed(x: &Tensor, tap: &'a mut Tap<'a>, trail: &'a mut Trail) -> Self {
+        let is_kept = x.device().is_cpu() && x.dtype() == DType::F32;
+        Self { trail: is_kept.then_some(trail), ..Self::tapped(tap) }
+    }
 }
 
 impl Run<'_> {
@@ -50,7 +66,7 @@ pub(super) fn under<T>(
     run: impl FnOnce(&mut Run<'_>) -> Result<Option<T>>,
     whole: &str,
 ) -> Result<T> {
-    let made = run(&mut Run { normalise, tap: None })?;
+    let made = run(&mut Run { normalise, tap: None, trail: None })?;
     // Nobody ended it.
     made.ok_or_else(|| crate::Error::Data(format!("{whole} ended before its last layer")))
 }

@@ -69,6 +69,17 @@ pub fn html(html: &str, text: &str) {
     show(vec![("text/plain", text.to_owned()), ("text/html", html.to_owned())]);
 }
 
+/// Shows one picture below the other.
+///
+/// The stock kernel keeps one of a kind in each cell: there they are one piece of HTML.
+pub(crate) fn pictures(pictures: &[Picture]) {
+    if on_candlewick_kernel() || pictures.len() < 2 {
+        return pictures.iter().for_each(Picture::evcxr_display);
+    }
+    let (tags, words): (Vec<_>, Vec<_>) = pictures.iter().map(|one| (one.html(), one.alt())).unzip();
+    html(&tags.join("<br/>"), &words.join("\n"));
+}
+
 /// Shows text, set in a fixed width as it is.
 pub fn text(text: &str) {
     show(vec![("text/plain", text.to_owned())]);

@@ -64,6 +64,8 @@ pub enum Line {
         /// Displays with the same name replace each other.
         id: Option<String>,
     },
+    /// What is shown next is the value that the cell ends in, in whatever way.
+    Ends,
     /// The value that the cell ends in.
     Result {
         /// Media type to content; binary content in base64.

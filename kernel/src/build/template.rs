@@ -3,7 +3,7 @@
 use super::cuda::Found;
 use super::folder::{is_of, link_tree};
 use super::{Toolchain, cache_folder, helper_crate, key::key, manifest};
-use crate::tools::{RECORD, RECORDED, with_the_users_environment};
+use crate::tools::{BECOME, RECORD, RECORDED, with_the_users_environment};
 use anyhow::{Context, Result, bail};
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -190,6 +190,13 @@ impl Template {
     /// A cargo command exactly as evcxr will give it: any difference would make it compile everything again.
     fn cargo(&self, verb: &str) -> Command {
         let mut command = Command::new(&self.toolchain.cargo);
+        // By way of this program, which has cargo end when we do, however that is.
+        if cfg!(target_os = "linux")
+            && let Ok(program) = std::env::current_exe()
+        {
+            command = Command::new(program);
+            command.env(BECOME, &self.toolchain.cargo);
+        }
         with_the_users_environment(&mut command);
         command
             .arg(verb)

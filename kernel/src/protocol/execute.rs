@@ -166,7 +166,8 @@ impl<'a> Cell<'a> {
                 said = std::future::poll_fn(|context| self.server.session.said.borrow_mut().poll_recv(context)) => said,
                 _ = opening.changed() => continue,
                 _ = self.interrupts.changed() => {
-                    let why = "the session is still being opened: the cell was not run";
+                    let why = "the session is still being opened: the cell was not run. Where what cells import is being \
+                               compiled, that goes on, once for all notebooks; it ends with the kernel";
                     return Err(Outcome::Interrupted(Report::new(why)));
                 }
             };

@@ -1,12 +1,11 @@
 //! The session on its own thread: it is opened there, lives there, and does one thing after another.
 
-use crate::session::{Control, Host, Outcome, Output, Report, Session};
+use crate::session::{Answer, Control, Host, Outcome, Output, Report, Session};
 use anyhow::{Context, Result};
 use std::cell::RefCell;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Opens a session, and says how far that has come.
@@ -19,9 +18,6 @@ const STACK: usize = 32 << 20;
 
 /// How many outputs of a cell may wait before the cell waits, too.
 const MOST_EVENTS: usize = 64;
-
-/// Between two looks whether an open question has been answered, or goes.
-const LOOK: Duration = Duration::from_millis(20);
 
 /// How far opening has come.
 #[derive(Clone, Debug, PartialEq)]
@@ -190,15 +186,12 @@ impl Host for CellHost {
     }
 
     /// Where the question goes, whoever asks the person hears of it: nobody waits for the answer any more.
-    fn input(&mut self, prompt: &str, secret: bool, wanted: &dyn Fn() -> bool) -> Option<String> {
+    fn ask(&mut self, prompt: &str, secret: bool) -> Answer {
         let (answer, mut answered) = oneshot::channel();
-        self.events.blocking_send(Event::Ask { prompt: prompt.to_owned(), secret, answer }).ok()?;
-        while wanted() {
-            match answered.try_recv() {
-                Err(oneshot::error::TryRecvError::Empty) => std::thread::sleep(LOOK),
-                answered => return answered.ok()?,
-            }
-        }
-        None
+        let asked = self.events.blocking_send(Event::Ask { prompt: prompt.to_owned(), secret, answer });
+        Box::new(move || match answered.try_recv() {
+            Err(oneshot::error::TryRecvError::Empty) if asked.is_ok() => None,
+            answered => Some(answered.ok().flatten()),
+        })
     }
 }

@@ -5,6 +5,7 @@ use super::evcxr_session::{EvcxrSession, before_it_ran};
 use super::refusals::as_cargo_says;
 use super::worker::Finished;
 use super::{Diagnostic, Host, Outcome, Output, Report};
+use crate::tools::UNFIT;
 use anyhow::Result;
 
 impl EvcxrSession {
@@ -59,28 +60,45 @@ impl EvcxrSession {
         if self.reins.is_interrupted() {
             return Ok(Some(before_it_ran()));
         }
+        let unfit = self.folder.path().join(UNFIT);
+        // As a rule it is not there.
+        let _ = std::fs::remove_file(&unfit);
         self.request(code)?;
         let end = self.follow(Some(true), host)?;
         if let Some(interrupted) = self.interrupted_before_it_ran(&end) {
             return Ok(Some(interrupted));
         }
         Ok(match end.finished {
-            Finished::Returned { .. } => {
-                self.compiler.add_crate(&name);
-                None
+            Finished::Returned { .. } => None,
+            _ if unfit.is_file() => {
+                let package = std::fs::read_to_string(unfit).unwrap_or_default();
+                Some(compile_error(format!(
+                    "`:dep {}` would have {package} compiled once more. All cells share candlewick's: tensors of two \
+                     candles do not know each other, and gradients would be wrong. Ask for the release and the features \
+                     that candlewick has",
+                    rest.trim()
+                )))
             }
             Finished::Refused(refusals) => Some(Outcome::CompileErrors(refusals.iter().map(as_cargo_says).collect())),
             Finished::Died(message) => {
-                let (lost, report) = (self.names_kept(), Report::new(message));
+                let (lost, report) = (self.kept_is_gone(), Report::new(message));
                 self.lose_variables();
                 Some(match self.reins.is_interrupted() {
                     true => Outcome::Interrupted(self.died_interrupted(&lost, report)),
                     false => Outcome::Died(report),
                 })
             }
-            Finished::Failed(message) => Some(Outcome::Failed(Report::new(message))),
+            Finished::Failed(message) if end.started_anew => Some(Outcome::Failed(Report::new(message))),
+            Finished::Failed(message) => Some(compile_error(cargos_words(&message).to_owned())),
         })
     }
+}
+
+/// What cargo said, without evcxr's words around it.
+fn cargos_words(message: &str) -> &str {
+    let said = message.split_once("STDERR:\n").map_or(message, |(_, said)| said);
+    let said = said.rsplit_once("\nSTDOUT:").map_or(said, |(said, _)| said).trim();
+    said.strip_prefix("error: ").unwrap_or(said)
 }
 
 /// Why a notebook that is written for the stock kernel runs without a command: none where it would not be the same then.
@@ -106,7 +124,11 @@ fn refused(command: &str) -> Outcome {
         "env" => "set the variable before the kernel starts",
         _ => "`:dep` and `:vars` are known",
     };
-    let message = format!("`:{command}` is not for this kernel: {instead}");
+    compile_error(format!("`:{command}` is not for this kernel: {instead}"))
+}
+
+/// A refusal in our own words.
+pub(super) fn compile_error(message: String) -> Outcome {
     let rendered = format!("error: {message}\n");
     Outcome::CompileErrors(vec![Diagnostic { code: None, message, line: None, column: None, rendered }])
 }

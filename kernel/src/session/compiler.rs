@@ -8,7 +8,7 @@ use super::cell::{Cell, Judged, Variable, Variables, judged_as_it_is};
 use super::diagnostics::{Message, Placed};
 use super::reins::Reins;
 use crate::build::Toolchain;
-use crate::tools::JUDGE;
+use crate::tools::{BECOME, Recorded};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -27,8 +27,6 @@ pub struct Compiler {
     dependencies: PathBuf,
     /// Compiled macros, which run in the compiler.
     macros: PathBuf,
-    /// The crates that cells name, helper crate first.
-    crates: Vec<String>,
     /// All items of earlier cells, as evcxr wrote them.
     items: String,
 }
@@ -65,7 +63,6 @@ impl Compiler {
             folder: folder.to_path_buf(),
             dependencies: target.join(&toolchain.host).join("debug").join("deps"),
             macros: target.join("debug").join("deps"),
-            crates: vec!["candlewick".to_owned()],
             items: String::new(),
         }
     }
@@ -73,15 +70,18 @@ impl Compiler {
     /// Whether cells may name a crate without further ado.
     pub fn knows(&self, name: &str) -> bool {
         ["std", "core", "alloc", "proc_macro", "test", "self"].contains(&name)
-            || self.crates.iter().any(|known| known == name)
+            || self.externs().iter().any(|known| known.split('=').next() == Some(name))
     }
 
-    /// A crate that cells may name from now on.
-    pub fn add_crate(&mut self, name: &str) {
-        let name = name.replace('-', "_");
-        if !self.crates.contains(&name) {
-            self.crates.push(name);
+    /// The crates that cells may name, as cargo tells the compiler, in the words of `--extern`.
+    fn externs(&self) -> Vec<String> {
+        let externs = Recorded::externs(&self.folder);
+        if !externs.is_empty() {
+            return externs;
         }
+        // Where cargo builds each cell itself, nothing is recorded.
+        let name = format!("{}candlewick{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+        vec![format!("candlewick={}", self.dependencies.join(name).display())]
     }
 
     /// Takes over the items that evcxr has accepted: all that its last source holds before the cell's own function.
@@ -198,7 +198,7 @@ impl Compiler {
     fn command(&self, source: &Path) -> Command {
         let mut command = Command::new(&self.program);
         command
-            .env(JUDGE, &self.rustc)
+            .env(BECOME, &self.rustc)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .args(["--crate-name", "ctx", "--edition", "2024", "--crate-type", "lib", "--emit=metadata"])
@@ -212,33 +212,11 @@ impl Compiler {
             .args(["-Cprefer-dynamic", "-Awarnings"])
             .arg(format!("-Ldependency={}", self.dependencies.display()))
             .arg(format!("-Ldependency={}", self.macros.display()));
-        for name in &self.crates {
-            if let Some(file) = self.library(name) {
-                command.arg("--extern").arg(format!("{name}={}", file.display()));
-            }
+        for known in self.externs() {
+            command.arg("--extern").arg(known);
         }
         command.arg(source).current_dir(&self.folder).stdin(Stdio::null());
         command
-    }
-
-    /// The newest compiled file of a crate: the helper crate's shared one, an archive, or a macro's.
-    fn library(&self, name: &str) -> Option<PathBuf> {
-        use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
-        let shared = self.dependencies.join(format!("{DLL_PREFIX}{name}{DLL_SUFFIX}"));
-        if shared.is_file() {
-            return Some(shared);
-        }
-        let newest = |folder: &Path, start: String, end: &str| {
-            let files = std::fs::read_dir(folder).ok()?.flatten();
-            let compiled = files.filter(|file| {
-                let name = file.file_name();
-                let name = name.to_string_lossy();
-                name.starts_with(&start) && name.ends_with(end)
-            });
-            Some(compiled.max_by_key(|file| file.metadata().and_then(|data| data.modified()).ok())?.path())
-        };
-        newest(&self.dependencies, format!("lib{name}-"), ".rlib")
-            .or_else(|| newest(&self.macros, format!("{DLL_PREFIX}{name}-"), DLL_SUFFIX))
     }
 }
 

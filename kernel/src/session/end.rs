@@ -17,6 +17,8 @@ pub(super) struct End {
     pub(super) started_anew: bool,
     /// Whether the cell was let go.
     pub(super) ran: bool,
+    /// Whether what is shown next is the value that the cell ends in.
+    pub(super) ends: bool,
     /// How the helper crate says that the cell ended.
     marked: Option<Outcome>,
     /// Whether all that the cell wrote to standard error is here.
@@ -33,6 +35,7 @@ impl Default for End {
             began: false,
             started_anew: false,
             ran: false,
+            ends: false,
             marked: None,
             errors_ended: false,
             output_closed: false,
@@ -87,7 +90,11 @@ pub(super) fn take_message(message: Line, cell: u64, end: &mut End, host: &mut d
             host.send(Output::Progress { task, what, done, total, unit, finished });
         }
         Line::Display { media, id } => host.send(Output::Display { media, id }),
-        Line::Result { media } => host.send(Output::Result { media }),
+        Line::Ends => end.ends = true,
+        Line::Result { media } => {
+            end.ends = false;
+            host.send(Output::Result { media });
+        }
         Line::Clear { wait } => host.send(Output::Clear { wait }),
         Line::Report { about, facts } => host.send(Output::Report { about, facts }),
         // Asked where the answer is waited for.

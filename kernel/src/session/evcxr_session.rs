@@ -2,14 +2,15 @@
 
 use super::analyst::Analyst;
 use super::cell::{Cell, Moved, Variable, Variables, split_commands, words};
+use super::commands::compile_error;
 use super::compiler::{Compiler, Ended, Judgement};
 use super::completeness::completeness;
 use super::end::{End, outcome, take_message};
 use super::names::word_at;
+use super::questions::Questions;
 use super::refusals::{as_evcxr_says, borrowed, note_moved};
 use super::reins::{GRACE, Rein, Reins};
 use super::said::Said;
-use super::standard_input::{self, Reader};
 use super::worker::{Event, Finished, Refusal, StreamName, Worker};
 use super::{Completeness, Completions, Control, Host, Outcome, Output, Report, Session};
 use crate::build::{SessionFolder, Template};
@@ -33,7 +34,7 @@ pub struct SessionOptions {
 
 /// One evcxr context, and what it needs to tell the truth and keep up.
 pub struct EvcxrSession {
-    worker: Worker,
+    pub(super) worker: Worker,
     pub(super) reins: Arc<Reins>,
     pub(super) compiler: Compiler,
     pub(super) kept: Variables,
@@ -44,14 +45,13 @@ pub struct EvcxrSession {
     dropped: Variables,
     /// Whether evcxr has compiled the cell under way, and taken over what it defines.
     taken_over: bool,
-    /// Who waited for input when it was last given some.
-    fed: Option<(Reader, Instant)>,
+    pub(super) questions: Questions,
     peak_memory: Option<u64>,
     pub(super) template: Template,
     pub(super) options: SessionOptions,
     pub(super) analyst: Option<Analyst>,
     /// Last, so that it goes when nothing uses it any more.
-    folder: SessionFolder,
+    pub(super) folder: SessionFolder,
 }
 
 /// How often a cell is built again because a variable turns out to be used up.
@@ -64,8 +64,10 @@ const LONGEST_LAG: Duration = Duration::from_secs(60);
 const TAB: Duration = Duration::from_millis(700);
 /// How long an inspection may take: it is asked for on purpose.
 const HOVER: Duration = Duration::from_secs(15);
-/// How often a running cell is looked at: whether it waits for input.
+/// How often a running cell is looked at.
 const LOOK: Duration = Duration::from_millis(100);
+/// How often whoever is asked is looked at.
+const LOOK_FOR_ANSWER: Duration = Duration::from_millis(20);
 
 impl EvcxrSession {
     /// Opens a session against a finished template.
@@ -85,7 +87,7 @@ impl EvcxrSession {
             cells: 0,
             dropped: Variables::new(),
             taken_over: false,
-            fed: None,
+            questions: Questions::default(),
             peak_memory: None,
             template: template.clone(),
             options: options.clone(),
@@ -228,11 +230,16 @@ impl EvcxrSession {
 
     /// How a cell ended that ran, and what it leaves.
     fn conclude(&mut self, end: End, made: Variables, moved: &Moved) -> Outcome {
-        let lost = self.names_kept();
+        let lost = self.kept_is_gone();
         let outcome = outcome(end);
         self.keep(made, moved, &outcome);
         if !self.reins.is_interrupted() {
-            return outcome;
+            return match outcome {
+                Outcome::Died(report) if !lost.is_empty() => {
+                    Outcome::Died(Report { message: format!("{}: {lost}", report.message), ..report })
+                }
+                other => other,
+            };
         }
         Outcome::Interrupted(match outcome {
             Outcome::Failed(_) => return outcome,
@@ -245,9 +252,14 @@ impl EvcxrSession {
         })
     }
 
-    /// The variables that there are, as they are listed in a sentence.
-    pub(super) fn names_kept(&self) -> String {
-        self.kept.keys().cloned().collect::<Vec<_>>().join("`, `")
+    /// The variables in the words of a loss: "`x` is gone", "`x` and `y` are gone"; empty where there are none.
+    pub(super) fn kept_is_gone(&self) -> String {
+        let names: Vec<String> = self.kept.keys().map(|name| format!("`{name}`")).collect();
+        match names.split_last() {
+            None => String::new(),
+            Some((only, [])) => format!("{only} is gone"),
+            Some((last, others)) => format!("{} and {last} are gone", others.join(", ")),
+        }
     }
 
     /// What to say where the process of an interrupted cell has ended, with the variables `lost`.
@@ -257,7 +269,7 @@ impl EvcxrSession {
             false => format!("its process ended by itself ({})", report.message),
         };
         if !lost.is_empty() {
-            message += &format!(": `{lost}` is gone. What the cells have defined is still there");
+            message += &format!(": {lost}. What the cells have defined is still there");
         }
         Report { message, ..report }
     }
@@ -288,7 +300,7 @@ impl EvcxrSession {
         if !diagnostics.is_empty() {
             return Ok(Outcome::CompileErrors(diagnostics));
         }
-        Ok(Outcome::Failed(Report::new("the cell's syntax is newer than the parser that this kernel uses")))
+        Ok(compile_error("the cell's syntax is newer than the parser that this kernel uses".to_owned()))
     }
 
     pub(super) fn request(&self, code: String) -> Result<()> {
@@ -320,13 +332,13 @@ impl EvcxrSession {
         let mut patience: Option<Duration> = None;
         // But threads that go on printing must not keep the cell from ending.
         let mut deadline: Option<Instant> = None;
-        let mut looked = Instant::now();
         while !(patience.is_some() && end.is_whole()) {
             if patience.is_some_and(|patience| patience.is_zero()) || deadline.is_some_and(|end| Instant::now() > end) {
                 break;
             }
             let waits = Instant::now();
-            let event = self.worker.event(patience.unwrap_or(LOOK))?;
+            let look = if self.questions.is_open() { LOOK_FOR_ANSWER } else { LOOK };
+            let event = self.worker.event(patience.unwrap_or(look))?;
             patience = patience.map(|patience| patience.saturating_sub(waits.elapsed()));
             match event {
                 None => {}
@@ -345,11 +357,9 @@ impl EvcxrSession {
                 }
                 Some(Event::Said(name, said)) => self.pass_on(name, said, wanted, end, host),
             }
-            if patience.is_none() && looked.elapsed() >= LOOK {
-                self.look_for_input(end, host);
-                looked = Instant::now();
-            }
+            self.tend_questions(end.began, host);
         }
+        self.give_up_questions();
         if matches!(end.finished, Finished::Died(_)) {
             self.worker.forget_connections();
         }
@@ -363,7 +373,11 @@ impl EvcxrSession {
                 end.add_errors(&text);
                 host.send(Output::Stderr(text));
             }
-            (_, Said::Content(media)) => host.send(Output::Result { media }),
+            // In evcxr's own way of showing things, the value that ends the cell is told by the helper crate's word before.
+            (_, Said::Content(media)) => host.send(match std::mem::take(&mut end.ends) {
+                true => Output::Result { media },
+                false => Output::Display { media, id: None },
+            }),
             (StreamName::Errors, Said::Message(Line::Done { cell })) if cell == self.cells => end.errors_ended = true,
             (StreamName::Errors, Said::Message(_)) => {}
             (StreamName::Output, Said::Message(Line::Began { cell })) if cell == self.cells => {
@@ -373,30 +387,8 @@ impl EvcxrSession {
                 end.ran = wanted == Some(true) && !self.reins.is_interrupted();
                 self.worker.answer(if end.ran { "go" } else { "no" });
             }
-            (StreamName::Output, Said::Message(Line::Ask { prompt, secret })) => {
-                let process = self.worker.process();
-                let answer = host.input(&prompt, secret, &|| !self.worker.has_finished());
-                // The answer to a process that has died would be read by the next one.
-                if self.worker.process() == process {
-                    self.worker.answer(&serde_json::json!(answer).to_string());
-                }
-            }
+            (StreamName::Output, Said::Message(Line::Ask { prompt, secret })) => self.questions.ask(prompt, secret),
             (StreamName::Output, Said::Message(message)) => take_message(message, self.cells, end, host),
-        }
-    }
-
-    /// A cell that reads its standard input waits for the person at the notebook.
-    fn look_for_input(&mut self, end: &End, host: &mut dyn Host) {
-        let process = self.worker.process();
-        let Some(reader) = end.began.then(|| standard_input::reader(process)).flatten() else { return };
-        // What it was given last it may not have taken yet: a busy machine lets it wait.
-        if self.fed.as_ref().is_some_and(|(fed, when)| *fed == reader && when.elapsed() < LAG) {
-            return;
-        }
-        let line = host.input("", false, &|| !self.worker.has_finished());
-        if self.worker.process() == process {
-            self.worker.feed(line.as_deref());
-            self.fed = Some((reader, Instant::now()));
         }
     }
 
@@ -406,11 +398,15 @@ impl EvcxrSession {
         self.worker = Worker::start(&self.template, &self.folder, runtime, directory, environment)?;
         self.reins.replace_child(self.worker.child());
         self.compiler = Compiler::new(&self.template.toolchain, self.folder.path(), runtime, &self.reins);
+        let lost = match self.kept_is_gone() {
+            lost if lost.is_empty() => lost,
+            lost => format!(", and {lost}"),
+        };
         self.lose_variables();
         self.items.clear();
         Ok(format!(
-            "evcxr itself has panicked: {message}. It has been started anew; all variables, imports and definitions \
-             are gone: run the cells from the top"
+            "evcxr itself has panicked: {message}. It has been started anew, without what cells have imported and \
+             defined{lost}: run the cells from the top"
         ))
     }
 

@@ -12,6 +12,7 @@ mod end;
 mod evcxr_session;
 mod names;
 mod privates;
+mod questions;
 mod refusals;
 mod reins;
 mod said;
@@ -141,13 +142,16 @@ pub trait Host {
     /// Takes one output.
     fn send(&mut self, output: Output);
 
-    /// Asks the person for a line, which may be a secret; none where there is nobody to ask, or once the answer is not
-    /// `wanted` any more.
-    fn input(&mut self, prompt: &str, secret: bool, wanted: &dyn Fn() -> bool) -> Option<String> {
-        let _ = (prompt, secret, wanted);
-        None
+    /// Asks the person for a line, which may be a secret.
+    fn ask(&mut self, prompt: &str, secret: bool) -> Answer {
+        let _ = (prompt, secret);
+        Box::new(|| Some(None))
     }
 }
+
+/// What has become of a question: nothing yet, the line, or that there is nobody to ask. Where it is dropped, nobody waits
+/// for the answer any more.
+pub type Answer = Box<dyn FnMut() -> Option<Option<String>> + Send>;
 
 impl<F: FnMut(Output)> Host for F {
     fn send(&mut self, output: Output) {

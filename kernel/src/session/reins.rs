@@ -178,6 +178,28 @@ impl Reins {
         Arc::clone(&self.child.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Ends the cells' process, where that execution still goes on: a session that is idle by now keeps its variables.
+    fn end_child_of(&self, phase: Phase, number: u64) {
+        let child = self.child();
+        loop {
+            {
+                // While no other cell can begin.
+                let mut state = self.state();
+                if (state.phase, state.number) != (phase, number) {
+                    return;
+                }
+                // evcxr may have it, to wait for its end.
+                if let Ok(mut child) = child.try_lock() {
+                    state.ended_child = true;
+                    return end_group(&mut child);
+                }
+            }
+            if !self.is_still(phase, number, AGAIN) {
+                return;
+            }
+        }
+    }
+
     fn end_child(&self) {
         end_with_its_group(&self.child());
     }
@@ -225,8 +247,7 @@ impl Control for Rein {
         let reins = Arc::clone(&self.0);
         std::thread::spawn(move || {
             if reins.is_still(phase, number, GRACE) {
-                reins.state().ended_child = true;
-                reins.end_child();
+                reins.end_child_of(phase, number);
             }
         });
     }
@@ -250,7 +271,10 @@ impl Control for Rein {
 
 /// Ends the cells' process, and what cells have started with it.
 pub fn end_with_its_group(child: &Mutex<Child>) {
-    let mut child = child.lock().unwrap_or_else(PoisonError::into_inner);
+    end_group(&mut child.lock().unwrap_or_else(PoisonError::into_inner));
+}
+
+fn end_group(child: &mut Child) {
     // Where it has ended by itself, its number may be another's.
     if let Ok(None) = child.try_wait() {
         signal_group(child.id(), Asked::ToEnd);

@@ -1,6 +1,6 @@
 //! Whether a cell reads its standard input. Only Linux tells.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// A thread that waits, and how often it has: where it has taken what it was given and waits again, that is another one.
 #[derive(Clone, Debug, PartialEq)]
@@ -9,23 +9,47 @@ pub struct Reader {
     waits: String,
 }
 
-/// The thread of the process that waits for what the cell has as standard input, if one does.
+/// The thread that waits for what the cell has as standard input, if one does: of the cells' process, or of one that a
+/// cell has started with the same input.
 ///
 /// While a cell runs that is a socket; before and after, when evcxr waits there for its next command, it is a pipe. Which
 /// it is is looked at again at the end: meanwhile the cell may be over.
 pub fn reader(process: u32) -> Option<Reader> {
-    let process = PathBuf::from(format!("/proc/{process}"));
+    let input = input_of(process)?;
+    let same = |other: &u32| input_of(*other).is_some_and(|of_other| of_other == input);
+    let reader = family(process).into_iter().filter(same).find_map(reader_of)?;
+    (input_of(process)? == input).then_some(reader)
+}
+
+/// The socket that a process has as standard input.
+fn input_of(process: u32) -> Option<PathBuf> {
+    let input = std::fs::read_link(format!("/proc/{process}/fd/0")).ok()?;
+    input.to_string_lossy().starts_with("socket:").then_some(input)
+}
+
+/// A process, and all that descend from it.
+fn family(process: u32) -> Vec<u32> {
+    let mut family = vec![process];
+    let mut at = 0;
+    while let Some(one) = family.get(at) {
+        let threads = std::fs::read_dir(format!("/proc/{one}/task")).into_iter().flatten().flatten();
+        let children = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
+        let found: Vec<u32> =
+            children.flat_map(|text| text.split(' ').filter_map(|id| id.parse().ok()).collect::<Vec<_>>()).collect();
+        family.extend(found);
+        at += 1;
+    }
+    family
+}
+
+fn reader_of(process: u32) -> Option<Reader> {
     let read = if cfg!(target_arch = "x86_64") { "0 0x0 " } else { "63 0x0 " };
-    let mut threads = std::fs::read_dir(process.join("task")).ok()?.flatten().map(|thread| thread.path());
+    let mut threads = std::fs::read_dir(format!("/proc/{process}/task")).ok()?.flatten().map(|thread| thread.path());
     let reads = |thread: &PathBuf| std::fs::read_to_string(thread.join("syscall")).is_ok_and(|it| it.starts_with(read));
     let thread = threads.find(reads)?;
     let status = std::fs::read_to_string(thread.join("status")).ok()?;
     let waits = status.lines().find(|line| line.starts_with("voluntary_ctxt_switches"))?.to_owned();
-    is_a_socket(&process.join("fd").join("0")).then_some(Reader { thread, waits })
-}
-
-fn is_a_socket(descriptor: &Path) -> bool {
-    std::fs::read_link(descriptor).is_ok_and(|to| to.to_string_lossy().starts_with("socket:"))
+    Some(Reader { thread, waits })
 }
 
 #[cfg(all(test, target_os = "linux"))]

@@ -112,13 +112,7 @@ impl Worker {
                     forward(outputs.stderr, sender.clone(), StreamName::Errors);
                     // Fails only where nobody waits any more.
                     let _ = ready.send(Ok(context.process_handle()));
-                    let served = catch_unwind(AssertUnwindSafe(|| serve(context, &requested, &sender, &idle)));
-                    if let Err(panic) = served {
-                        idle.store(true, Ordering::Release);
-                        let _ = sender.send(Event::Stopped(
-                            panics::message(panic.as_ref()).unwrap_or_else(|| "it did not say why".to_owned()),
-                        ));
-                    }
+                    report_panic(&sender, &idle, || serve(context, &requested, &sender, &idle));
                 }
                 Err(error) => drop(ready.send(Err(error))),
             }
@@ -289,6 +283,16 @@ fn serve(mut context: CommandContext, requests: &Receiver<String>, sender: &Sync
     }
 }
 
+/// Does the thread's work; where evcxr panics, whoever waits is told.
+fn report_panic(sender: &SyncSender<Event>, idle: &AtomicBool, work: impl FnOnce()) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(work)) {
+        idle.store(true, Ordering::Release);
+        let message = panics::message(panic.as_ref()).unwrap_or_else(|| "it did not say why".to_owned());
+        // Nobody listens any more: the session is over.
+        let _ = sender.send(Event::Stopped(message));
+    }
+}
+
 fn refusal(error: &evcxr::CompilationError) -> Refusal {
     let span = error.primary_spanned_message().and_then(|message| message.span);
     Refusal {
@@ -296,5 +300,24 @@ fn refusal(error: &evcxr::CompilationError) -> Refusal {
         message: error.message(),
         line: span.map(|span| span.start_line),
         rendered: error.rendered(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_of_evcxr_is_told_to_whoever_waits() {
+        let (sender, events) = sync_channel(WAITING);
+        let idle = AtomicBool::new(false);
+        report_panic(&sender, &idle, || {
+            let _ = Vec::<u8>::new().remove(3);
+        });
+        assert!(idle.load(Ordering::Acquire), "the session would wait for ever");
+        assert!(matches!(events.try_recv().unwrap(), Event::Stopped(message) if message.contains("removal index")));
+        report_panic(&sender, &idle, || {});
+        assert!(events.try_recv().is_err(), "nothing has panicked");
     }
 }

@@ -6,6 +6,7 @@
 //! that there is one crate to compile, by a [command](rustc) that is known.
 
 mod rustc;
+mod validation;
 
 pub use rustc::{RECORD, RECORDED, Recorded, record};
 
@@ -28,11 +29,14 @@ pub const REAL_TOOLCHAIN: &str = "CANDLEWICK_REAL_TOOLCHAIN";
 /// Where this file is in a session's folder, nothing is compiled: the cell is not wanted any more.
 pub const REFUSED: &str = "refused";
 
+/// The file of a session's folder that names a package that would have been compiled once more for a new dependency.
+pub const UNFIT: &str = "unfit";
+
 /// The file of a session's folder that names the process which compiles, or did last.
 pub const COMPILING: &str = "compiling.pid";
 
-/// Where this names the compiler, this program becomes it, to look at a cell.
-pub const JUDGE: &str = "CANDLEWICK_JUDGE";
+/// Where this names a program of the toolchain, this one becomes it, and ends with the one who asks.
+pub const BECOME: &str = "CANDLEWICK_BECOME";
 
 /// A folder in which `cargo`, `rustc` and `rustup` are this program.
 ///
@@ -78,6 +82,7 @@ pub fn stand_in() -> Option<ExitCode> {
         "cargo" if verb == "metadata" && !has("--no-deps") && !is_evcxr() && !is_analyst() => {
             return Some(refuse("all packages are not wanted here"));
         }
+        "cargo" if verb == "metadata" && is_evcxr() && validation::is_asked() => validation::answer(&arguments),
         "cargo" if has("build") && has("--message-format=json") && is_session() => rustc::build(&arguments),
         "cargo" => real(REAL_CARGO, &arguments),
         "rustc" if has("--print") && has("sysroot") && !is_analyst() => {
@@ -92,12 +97,12 @@ pub fn stand_in() -> Option<ExitCode> {
     Some(ended.unwrap_or_else(|error| refuse(&format!("{error:#}"))))
 }
 
-/// Becomes the compiler that looks at a cell, and ends with the one who asks; none where nobody wants it.
-pub fn judge() -> Option<ExitCode> {
-    let compiler = std::env::var_os(JUDGE)?;
+/// Becomes the program that is wanted, and ends with the one who asks; none where nobody wants one.
+pub fn wanted() -> Option<ExitCode> {
+    let program = std::env::var_os(BECOME)?;
     end_with_parent();
-    let mut command = Command::new(compiler);
-    command.args(std::env::args_os().skip(1)).env_remove(JUDGE);
+    let mut command = Command::new(program);
+    command.args(std::env::args_os().skip(1)).env_remove(BECOME);
     Some(become_command(&mut command).unwrap_or_else(|error| refuse(&format!("{error:#}"))))
 }
 

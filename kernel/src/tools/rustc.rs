@@ -1,6 +1,9 @@
 //! The compiler's command for a cell: recorded when cargo gives it, and given again without cargo.
 
-use super::{COMPILING, REAL_CARGO, REFUSED, become_command, end_with_parent, real_tool, with_the_users_environment};
+use super::{
+    COMPILING, REAL_CARGO, REFUSED, UNFIT, become_command, end_with_parent, real_tool, with_the_users_environment,
+};
+use crate::build::EVCXR_CONFIG;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -14,6 +17,9 @@ pub const RECORD: &str = "CANDLEWICK_RECORD";
 pub const RECORDED: &str = "rustc.json";
 /// The crate that cells become.
 const CRATE: &str = "ctx";
+
+/// What all cells of a session share. Compiled once more, tensors of before and after would not know each other.
+const SHARED: [&str; 3] = ["candlewick", "candle_core", "candle_nn"];
 
 /// How many paths a manifest names by itself: the cell's source, and the helper crate.
 const OWN_PATHS: usize = 2;
@@ -55,6 +61,13 @@ impl Recorded {
         // Otherwise it would write into another's folder: better to ask cargo.
         let is_here = |folder: &str| Path::new(folder).starts_with(&*new);
         if recorded.value_after("--out-dir").is_some_and(is_here) { recorded.write(&to.join(RECORDED)) } else { Ok(()) }
+    }
+
+    /// The crates that cells built in `folder` may name, as `name=file`; none where no command is recorded there.
+    pub fn externs(folder: &Path) -> Vec<String> {
+        let arguments = Self::read(&folder.join(RECORDED)).map(|recorded| recorded.arguments).unwrap_or_default();
+        let pairs = arguments.iter().zip(arguments.iter().skip(1));
+        pairs.filter(|(option, _)| *option == "--extern").map(|(_, value)| value.clone()).collect()
     }
 
     fn write(&self, path: &Path) -> Result<()> {
@@ -132,10 +145,22 @@ pub fn record() -> Option<ExitCode> {
         // Without it every cell goes through cargo: slower, and right.
         let _ = recorded.write(Path::new(&file));
     }
+    if recorded.value_after("--crate-name").is_some_and(|name| SHARED.contains(&name)) && is_unfit(Path::new(&file)) {
+        return Some(ExitCode::FAILURE);
+    }
     let mut command = Command::new(&recorded.program);
     command.args(&recorded.arguments).env_remove(RECORD);
     end_with_parent();
     Some(become_command(&mut command).unwrap_or(ExitCode::FAILURE))
+}
+
+/// Notes in a session's folder what would have been compiled once more; not where what cells import is built for all.
+fn is_unfit(recorded: &Path) -> bool {
+    let Some(folder) = recorded.parent().filter(|folder| folder.join(EVCXR_CONFIG).is_file()) else { return false };
+    let of_package = |name: &str| std::env::var(format!("CARGO_PKG_{name}")).unwrap_or_default();
+    // Without it, the refusal has no reason.
+    let _ = std::fs::write(folder.join(UNFIT), format!("{} {}", of_package("NAME"), of_package("VERSION")));
+    true
 }
 
 /// Builds the cell in the current folder: by the compiler alone where its command is known, else by cargo.
@@ -161,6 +186,8 @@ pub fn build(arguments: &[OsString]) -> Result<ExitCode> {
     }
     let mut command = real_tool(REAL_CARGO, arguments)?;
     command.env("RUSTC_WRAPPER", std::env::current_exe()?).env(RECORD, std::env::current_dir()?.join(RECORDED));
+    // evcxr passes on "Compiling ..." to a standard error that nobody may read any more, and panics there.
+    command.env("CARGO_TERM_QUIET", "true");
     become_command(&mut command)
 }
 

@@ -84,7 +84,9 @@ pub(super) fn grid(heading: &str, pictures: &[Option<Pixels>], names: &[String])
 impl fmt::Display for Filters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let steps = self.filters.iter().map(|filter| filter.objective.len()).max().unwrap_or(0);
-        write!(f, "{}: {} pictures, {steps} steps", self.heading, self.filters.len())?;
+        let count =
+            |count: usize, what: &str| if count == 1 { format!("one {what}") } else { format!("{count} {what}s") };
+        write!(f, "{}: {}, {}", self.heading, count(self.filters.len(), "picture"), count(steps, "step"))?;
         if self.interrupted() {
             write!(f, ", interrupted")?;
         }

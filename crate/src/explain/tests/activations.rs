@@ -82,7 +82,7 @@ fn words_claim_no_more_than_the_order_shows() {
     assert!((share - 5.5 / 6.).abs() < 1e-9);
     let rising: Vec<f64> = (0..10).map(|index| f64::from(index) / 20.).collect();
     let falling: Vec<f64> = rising.iter().rev().copied().collect();
-    assert!(layers(&rising).to_string().ends_with("So deeper is sparser here."));
+    assert!(layers(&rising).to_string().ends_with("So on the whole deeper is sparser here."));
     assert!(layers(&falling).to_string().ends_with("but fuller."));
     // Three layers can show nothing, however they rise; nor can a level line.
     for none in [&[0.1, 0.2, 0.3][..], &[0.3; 12], &[0.5]] {

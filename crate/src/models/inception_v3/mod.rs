@@ -3,12 +3,11 @@
 mod keras;
 mod table;
 
-use super::layers::{like, mean_of_planes};
+use super::layers::like;
 use super::names::no_such_layer;
-use super::pooling::{average_pool, max_pool};
 use super::random::Random;
 use super::tap::{Names, Run, Tap, alone, under};
-use super::{Activation, Backbone, BackboneSpec, BatchNorm, Convolution, Layers};
+use super::{Activation, Backbone, BackboneSpec, BatchNorm, Convolution, Layers, Trail};
 use crate::freeze::Normalise;
 use crate::images::Preprocess;
 use crate::weights::Weights;
@@ -236,7 +235,7 @@ impl InceptionV3 {
                 None => return Ok(None),
             }
         }
-        Ok(Some(mean_of_planes(&x)?))
+        Ok(Some(run.mean_of_places(&x)?))
     }
 
     fn run_block(&self, block: &Block<Named>, x: &Tensor, run: &mut Run<'_>) -> Result<Option<Tensor>> {
@@ -251,18 +250,19 @@ impl InceptionV3 {
             }
             outputs.push(y);
         }
-        run.meet(&block.name, Tensor::cat(&outputs, 1)?)
+        let y = run.side_by_side(&outputs)?;
+        run.meet(&block.name, y)
     }
 
     fn run_step(&self, step: &Step<Named>, block: &str, x: &Tensor, run: &mut Run<'_>) -> Result<Option<Tensor>> {
         match step {
             Step::Convolution(named) => named.convolution.run(x, &named.names(block), run),
-            Step::MaxPool => max_pool(x).map(Some),
-            Step::AveragePool => average_pool(x, self.counts_padding).map(Some),
+            Step::MaxPool => run.largest(x).map(Some),
+            Step::AveragePool => run.average(x, self.counts_padding).map(Some),
             Step::Split([left, right]) => {
                 let Some(a) = left.convolution.run(x, &left.names(block), run)? else { return Ok(None) };
                 let Some(b) = right.convolution.run(x, &right.names(block), run)? else { return Ok(None) };
-                Ok(Some(Tensor::cat(&[a, b], 1)?))
+                Ok(Some(run.side_by_side(&[a, b])?))
             }
         }
     }
@@ -296,6 +296,14 @@ impl InceptionV3 {
             tensors.extend(parts.map(|(part, tensor)| (format!("{name}.bn.{part}"), tensor.clone())));
         }
         Ok(tensors)
+    }
+
+    /// [`Error::Shape`] for photos too small to leave a pixel.
+    fn check_least(photos: &Tensor) -> Result<()> {
+        match photos.dims() {
+            &[n, 3, h, w] if n > 0 && h >= LEAST_SIDE && w >= LEAST_SIDE => Ok(()),
+            dims => Err(Error::shape("InceptionV3", format!("(N, 3, H, W), H and W at least {LEAST_SIDE}"), dims)),
+        }
     }
 
     /// [`Error::Shape`] for photos of another size than it has learnt from.
@@ -333,13 +341,14 @@ impl Backbone for InceptionV3 {
 
     /// Photos may have any size from 75x75 on.
     fn tapped(&self, photos: &Tensor, tap: &mut Tap<'_>) -> Result<Option<Tensor>> {
-        match photos.dims() {
-            &[n, 3, h, w] if n > 0 && h >= LEAST_SIDE && w >= LEAST_SIDE => {}
-            dims => {
-                return Err(Error::shape("InceptionV3", format!("(N, 3, H, W), H and W at least {LEAST_SIDE}"), dims));
-            }
-        }
-        self.run(&self.like(photos)?, 0, &mut Run { normalise: &BatchNorm::stored, tap: Some(tap) })
+        Self::check_least(photos)?;
+        self.run(&self.like(photos)?, 0, &mut Run::tapped(tap))
+    }
+
+    fn trailed(&self, photos: &Tensor, tap: &mut Tap<'_>, trail: &mut Trail) -> Result<Option<Tensor>> {
+        Self::check_least(photos)?;
+        let photos = self.like(photos)?;
+        self.run(&photos, 0, &mut Run::trailed(&photos, tap, trail))
     }
 
     fn classifier(&self) -> Option<(&Tensor, &Tensor)> {

@@ -2,11 +2,11 @@
 
 mod table;
 
-use super::layers::{like, mean_of_planes};
+use super::layers::like;
 use super::names::no_such_layer;
 use super::random::Random;
 use super::tap::{Run, Tap, alone, under};
-use super::{Activation, Backbone, BackboneSpec, BatchNorm, Convolution, Layers};
+use super::{Activation, Backbone, BackboneSpec, BatchNorm, Convolution, Layers, Trail};
 use crate::freeze::Normalise;
 use crate::images::Preprocess;
 use crate::weights::Weights;
@@ -287,7 +287,7 @@ impl MobileNetV2 {
                 None => return Ok(None),
             }
         }
-        Ok(Some(mean_of_planes(&x)?))
+        Ok(Some(run.mean_of_places(&x)?))
     }
 
     fn run_block(&self, index: usize, block: Block, x: &Tensor, run: &mut Run<'_>) -> Result<Option<Tensor>> {
@@ -298,7 +298,8 @@ impl MobileNetV2 {
                 None => return Ok(None),
             }
         }
-        run.meet(&block.name, if block.residual { (x + y)? } else { y })
+        let y = if block.residual { run.added(x, &y)? } else { y };
+        run.meet(&block.name, y)
     }
 
     /// From what goes into the layer `features.<k>` to features.
@@ -348,7 +349,13 @@ impl Backbone for MobileNetV2 {
 
     fn tapped(&self, photos: &Tensor, tap: &mut Tap<'_>) -> Result<Option<Tensor>> {
         Self::check(photos)?;
-        self.run(&like(photos, &self.stem.weight)?, 0, &mut Run { normalise: &BatchNorm::stored, tap: Some(tap) })
+        self.run(&like(photos, &self.stem.weight)?, 0, &mut Run::tapped(tap))
+    }
+
+    fn trailed(&self, photos: &Tensor, tap: &mut Tap<'_>, trail: &mut Trail) -> Result<Option<Tensor>> {
+        Self::check(photos)?;
+        let photos = like(photos, &self.stem.weight)?;
+        self.run(&photos, 0, &mut Run::trailed(&photos, tap, trail))
     }
 
     fn classifier(&self) -> Option<(&Tensor, &Tensor)> {

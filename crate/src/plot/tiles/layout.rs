@@ -139,7 +139,7 @@ impl Layout {
 
     /// A filter in the middle of its tile.
     pub(super) fn filter(&self, body: &mut String, filter: &Pixels, (x, y): (usize, usize)) -> Result<()> {
-        if is_small(filter.height.max(filter.width), self.height.max(self.width)) {
+        if is_small(filter.height.max(filter.width)) {
             raster(body, &self.enlarged(filter)?.to_png()?, (x, y), (self.width, self.height));
             return Ok(());
         }
@@ -167,10 +167,10 @@ impl Layout {
     }
 }
 
-/// The size to show tiles at, to fit a square: what is less than half as large, or `pixelated`, is enlarged by a whole factor.
+/// The size to show tiles at, to fit a square: what is small, or `pixelated`, is enlarged by a whole factor.
 fn fitted((height, width): (usize, usize), side: usize, pixelated: bool) -> (usize, usize) {
     let longest = height.max(width).max(1);
-    if longest <= side && (pixelated || is_small(longest, side)) {
+    if longest <= side && (pixelated || is_small(longest)) {
         let factor = side / longest;
         return (height.max(1) * factor, width.max(1) * factor);
     }
@@ -178,9 +178,9 @@ fn fitted((height, width): (usize, usize), side: usize, pixelated: bool) -> (usi
     (scaled(height), scaled(width))
 }
 
-/// Whether a picture is so much smaller than its tile that its single places shall be seen.
-fn is_small(longest: usize, side: usize) -> bool {
-    longest <= side / 2
+/// Whether a picture is so small that its single places shall be seen, as those of a kernel's weights.
+fn is_small(longest: usize) -> bool {
+    longest <= 32
 }
 
 /// Bytes at another size: each new place is the mean of the old ones that it covers, or the one that it lies in.

@@ -81,7 +81,8 @@ pub fn activation_tiles(planes: &Planes<'_>, colours: ColourMap, tiling: &Tiling
 
 /// What each filter of a layer looks for. `None` is a filter that nothing excites: it is crossed, and a legend counts those.
 ///
-/// All are shown at one size; pictures of less than half that, as a first layer's weights, are enlarged place by place.
+/// All are shown at one size; small ones of up to 32 pixels, as a first layer's weights,
+/// are enlarged place by place, larger ones smoothly.
 ///
 /// # Errors
 /// [`Error::Plot`](crate::Error::Plot) for no filters or one without pixels, more than 4096, a picture of more than 16 million pixels, a number of
@@ -188,6 +189,14 @@ mod tests {
         let (above, below) = photo.rgb.split_at(3 * 112 * 112);
         assert!(above.as_chunks().0.iter().all(|pixel| *pixel == [10, 20, 30]));
         assert!(below.as_chunks().0.iter().all(|pixel| *pixel == [40, 50, 60]));
+        // What has climbed is a picture: it is kept at its own size, as a photo is.
+        let climbed = Pixels::new(96, 96, vec![90; 3 * 96 * 96]).unwrap();
+        let svg = self::svg(filter_tiles(&[Some(climbed)], &Tiling::filters("", 1)).unwrap());
+        assert!(
+            svg.contains("width=\"224\" height=\"224\"") && svg.contains("image/jpeg") && !svg.contains("pixelated")
+        );
+        let photo = Pixels::decode("photo", &embedded(&svg)).unwrap();
+        assert_eq!((photo.height, photo.width), (96, 96));
     }
 
     /// The bytes behind the first base64 of a document.

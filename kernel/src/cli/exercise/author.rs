@@ -20,8 +20,12 @@ pub fn release(source: &Path, around: &mut Surroundings<'_>) -> anyhow::Result<E
     let beside = source.with_file_name(EXERCISE).with_extension("ipynb");
     let text = serde_json::to_string_pretty(&exercise.carried())? + "\n";
     for (path, text) in [(beside, exercise.notebook().to_string()), (carried, text)] {
-        write_beside(&path, text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
-        around.terminal.line(&format!("Written: {}", path.display()));
+        // A file that is newer than it need be has cargo compile the crate anew, and all that cells import.
+        let is_same = std::fs::read_to_string(&path).is_ok_and(|old| old == text);
+        if !is_same {
+            write_beside(&path, text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        around.terminal.line(&format!("{}: {}", if is_same { "Unchanged" } else { "Written" }, path.display()));
     }
     Ok(End::AllRan)
 }

@@ -59,7 +59,7 @@ enum Command {
     },
     /// Prove by running that every stub stops, every mistake is told by its name, and every solution passes
     Verify {
-        /// Where photos come from: a folder, or `sketches`
+        /// Where photos come from: `sketches`, or a folder that holds `cats_vs_dogs` and `flowers`, each with a folder per class
         #[arg(long, value_name = "FOLDER|sketches", default_value = "sketches")]
         data: PathBuf,
         /// Only up to this TODO

@@ -134,7 +134,7 @@ impl Session for Faulty {
             return Outcome::Done;
         }
         if code == "goes" {
-            assert_eq!(host.input("still there?", false, &|| false), None);
+            drop(host.ask("still there?", false));
             return Outcome::Done;
         }
         self.0.execute(code, host)
