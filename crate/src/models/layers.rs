@@ -216,13 +216,13 @@ impl Convolution {
     fn fused(&self, x: &Tensor) -> Result<Option<Tensor>> {
         let (Some(bias), None) = (&self.bias, &self.batch_norm) else { return Ok(None) };
         let learns = [x, &self.weight, bias].into_iter().any(Tensor::track_op);
-        if learns || !x.device().is_cuda() || !super::depthwise::ours(x) || x.dtype() != bias.dtype() {
+        if learns || !x.device().is_cuda() || !depthwise::ours(x) || x.dtype() != bias.dtype() {
             return Ok(None);
         }
         self.check(x)?;
         if self.padding.0 == self.padding.1 && applies(x, &self.weight, self.groups) {
             let step = (self.stride, self.padding.0);
-            return Ok(Some(super::depthwise::depthwise_fused(x, (&self.weight, bias), step, self.activation)?));
+            return Ok(Some(depthwise::depthwise_fused(x, (&self.weight, bias), step, self.activation)?));
         }
         let y = self.convolve(x)?.contiguous()?;
         y.inplace_op2(&bias.contiguous()?, &BiasAndActivation(self.activation))?;
