@@ -2,13 +2,13 @@
 //!
 //! As sums of parts of padded tensors it takes ten passes, and more for its gradient.
 
-use candle_core::backend::BackendStorage;
-use candle_core::{CpuStorage, CustomOp1, DType, Error, Layout, Result, Shape, Tensor, bail};
+use super::contiguous::{is_ours, values};
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
 /// Whether [`average`] can take this: on the CPU in f32.
 pub(super) fn applies(x: &Tensor) -> bool {
-    x.device().is_cpu() && x.dtype() == DType::F32
+    is_ours(x)
 }
 
 /// The mean of the 3x3 window around each pixel: `(N, C, H, W)` to the same shape; differentiable, once. What lies beyond
@@ -70,7 +70,7 @@ fn each_plane(
 ) -> Result<(CpuStorage, Shape)> {
     let (_, _, height, width) = layout.shape().dims4()?;
     let windows = Windows::new(height, width, counts_padding);
-    let (x, plane) = (values(x, layout)?, (height * width).max(1));
+    let (x, plane) = (values(x, layout, "average-pool")?, (height * width).max(1));
     let mut out = vec![0f32; x.len()];
     out.par_chunks_mut(plane).zip(x.par_chunks(plane)).for_each(|(out, x)| work(&windows, x, out));
     Ok((CpuStorage::F32(out), layout.shape().clone()))
@@ -112,16 +112,5 @@ impl Windows {
 
     fn divide(&self, sums: &mut [f32]) {
         sums.iter_mut().zip(&self.shares).for_each(|(sum, share)| *sum *= share);
-    }
-}
-
-/// The values of a contiguous tensor.
-fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
-    let CpuStorage::F32(values) = storage else {
-        return Err(Error::UnsupportedDTypeForOp(storage.dtype(), "average-pool").bt());
-    };
-    match layout.contiguous_offsets() {
-        Some((from, to)) => Ok(&values[from..to]),
-        None => bail!("an average pool wants contiguous tensors"),
     }
 }

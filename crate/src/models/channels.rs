@@ -3,15 +3,15 @@
 //! It is what a batch norm with stored statistics comes to. candle's own needs several passes with broadcasting, and sums
 //! gradients over photos, rows and columns number by number.
 
-use candle_core::backend::BackendStorage;
-use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Error, Layout, Result, Shape, Tensor, bail};
+use super::contiguous::{is_ours, values};
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
 /// `x * factor + summand` for `(N, C, H, W)` and twice `(C,)`; differentiable in all three, once.
 pub(super) fn scale_and_shift(x: &Tensor, factor: &Tensor, summand: &Tensor) -> Result<Tensor> {
     let channels = x.dims4()?.1;
-    let fits = |t: &Tensor| t.dims() == [channels] && t.device().is_cpu() && t.dtype() == DType::F32;
-    if !(x.device().is_cpu() && x.dtype() == DType::F32 && fits(factor) && fits(summand)) {
+    let fits = |t: &Tensor| t.dims() == [channels] && is_ours(t);
+    if !(is_ours(x) && fits(factor) && fits(summand)) {
         let along_channels = |t: &Tensor| t.reshape((1, (), 1, 1));
         return x.broadcast_mul(&along_channels(factor)?)?.broadcast_add(&along_channels(summand)?);
     }
@@ -38,7 +38,8 @@ impl CustomOp3 for Forward {
         summand: &CpuStorage,
         sl: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (x, factor, summand) = (values(x, xl)?, values(factor, fl)?, values(summand, sl)?);
+        let (x, factor, summand) =
+            (values(x, xl, self.name())?, values(factor, fl, self.name())?, values(summand, sl, self.name())?);
         let mut out = vec![0f32; x.len()];
         let plane = plane(xl)?;
         out.par_chunks_mut(plane).zip(x.par_chunks(plane)).enumerate().for_each(|(number, (out, x))| {
@@ -72,7 +73,7 @@ impl CustomOp2 for ToInput {
     }
 
     fn cpu_fwd(&self, g: &CpuStorage, gl: &Layout, factor: &CpuStorage, fl: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (g, factor, plane) = (values(g, gl)?, values(factor, fl)?, plane(gl)?);
+        let (g, factor, plane) = (values(g, gl, self.name())?, values(factor, fl, self.name())?, plane(gl)?);
         let mut to_x = vec![0f32; g.len()];
         to_x.par_chunks_mut(plane).zip(g.par_chunks(plane)).enumerate().for_each(|(number, (to_x, g))| {
             let factor = factor[number % factor.len()];
@@ -88,7 +89,7 @@ impl CustomOp2 for ToBoth {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, g: &CpuStorage, gl: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (x, g, plane) = (values(x, xl)?, values(g, gl)?, plane(xl)?);
+        let (x, g, plane) = (values(x, xl, self.name())?, values(g, gl, self.name())?, plane(xl)?);
         let channels = xl.shape().dims4()?.1;
         let sums = |channel: usize| {
             let planes = x.chunks(plane).zip(g.chunks(plane)).skip(channel).step_by(channels);
@@ -107,17 +108,6 @@ impl CustomOp2 for ToBoth {
 fn plane(layout: &Layout) -> Result<usize> {
     let (_, _, height, width) = layout.shape().dims4()?;
     Ok((height * width).max(1))
-}
-
-/// The values of a contiguous tensor.
-fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
-    let CpuStorage::F32(values) = storage else {
-        return Err(Error::UnsupportedDTypeForOp(storage.dtype(), "scale-and-shift").bt());
-    };
-    match layout.contiguous_offsets() {
-        Some((from, to)) => Ok(&values[from..to]),
-        None => bail!("scale-and-shift wants contiguous tensors"),
-    }
 }
 
 #[cfg(test)]

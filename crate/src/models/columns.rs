@@ -4,14 +4,15 @@
 //! and tap; it finds none where other numbers of pixels are left over at the right and below. Here each gradient is a
 //! product of matrices, and only those that somebody asks for.
 
+use super::contiguous::{is_ours, values};
 use super::taps::Taps;
 use candle_core::backend::BackendStorage;
-use candle_core::{CpuStorage, CustomOp2, DType, Error, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp2, Error, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
 /// Whether [`convolve`] can convolve these: on the CPU in f32.
 pub(super) fn applies(x: &Tensor, kernel: &Tensor) -> bool {
-    [x, kernel].iter().all(|tensor| tensor.device().is_cpu() && tensor.dtype() == DType::F32)
+    is_ours(x) && is_ours(kernel)
 }
 
 /// `(N, I, H, W)` with `(O, I, h, w)` to `(N, O, H', W')`; differentiable in both, once. The kernel must fit.
@@ -196,7 +197,7 @@ fn gathered(
         let offset = layout.start_offset() + first * channels * plane;
         return Ok((None, Layout::contiguous_with_offset((channels, plane), offset)));
     }
-    let x = &values(x, layout)?[first * channels * plane..][..count * channels * plane];
+    let x = &values(x, layout, "convolution")?[first * channels * plane..][..count * channels * plane];
     // Rows of pixels as one.
     let taps = if pointwise { &Taps::pointwise(plane) } else { taps };
     let wide = count * sizes.pixels;
@@ -232,16 +233,5 @@ fn product(a: &CpuStorage, al: &Layout, b: &CpuStorage, bl: &Layout) -> Result<V
     match a.matmul(b, (1, rows, columns, depth), al, bl)? {
         CpuStorage::F32(values) => Ok(values),
         other => Err(Error::UnsupportedDTypeForOp(other.dtype(), "convolution").bt()),
-    }
-}
-
-/// The values of a contiguous tensor.
-fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
-    let CpuStorage::F32(values) = storage else {
-        return Err(Error::UnsupportedDTypeForOp(storage.dtype(), "convolution").bt());
-    };
-    match layout.contiguous_offsets() {
-        Some((from, to)) => Ok(&values[from..to]),
-        None => bail!("a convolution wants contiguous tensors"),
     }
 }

@@ -3,16 +3,15 @@
 //! candle takes a grouped convolution apart into one call a channel, which is most of a MobileNet's time. Here all
 //! planes are one parallel loop, and its gradients are two more; the numbers are the same.
 
+use super::contiguous::{is_ours, values};
 use super::taps::Taps;
-use candle_core::backend::BackendStorage;
-use candle_core::{CpuStorage, CustomOp2, DType, Error, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
 /// Whether [`depthwise`] can convolve these: a kernel `(C, 1, h, w)`, both on the CPU in f32.
 pub(super) fn applies(x: &Tensor, kernel: &Tensor, groups: usize) -> bool {
-    let cpu = x.device().is_cpu() && kernel.device().is_cpu();
     let one_each = kernel.dims().first() == Some(&groups) && kernel.dims().get(1) == Some(&1);
-    groups > 1 && one_each && cpu && x.dtype() == DType::F32 && kernel.dtype() == DType::F32
+    groups > 1 && one_each && is_ours(x) && is_ours(kernel)
 }
 
 /// `(N, C, H, W)` with `(C, 1, h, w)` to `(N, C, H', W')`; differentiable in both, once.
@@ -49,7 +48,7 @@ impl CustomOp2 for Forward {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, k: &CpuStorage, kl: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (taps, x, k) = (self.0, values(x, xl)?, values(k, kl)?);
+        let (taps, x, k) = (self.0, values(x, xl, self.name())?, values(k, kl, self.name())?);
         let (count, channels, height, width) = xl.shape().dims4()?;
         let (out_height, out_width) = taps.output();
         let size = taps.kernel.0 * taps.kernel.1;
@@ -77,7 +76,7 @@ impl CustomOp2 for ToInput {
     }
 
     fn cpu_fwd(&self, g: &CpuStorage, gl: &Layout, k: &CpuStorage, kl: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (taps, g, k) = (self.0, values(g, gl)?, values(k, kl)?);
+        let (taps, g, k) = (self.0, values(g, gl, self.name())?, values(k, kl, self.name())?);
         let (count, channels, out_height, out_width) = gl.shape().dims4()?;
         let (height, width) = taps.input;
         let size = taps.kernel.0 * taps.kernel.1;
@@ -102,7 +101,7 @@ impl CustomOp2 for ToKernel {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, g: &CpuStorage, gl: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (taps, x, g) = (self.0, values(x, xl)?, values(g, gl)?);
+        let (taps, x, g) = (self.0, values(x, xl, self.name())?, values(g, gl, self.name())?);
         let (count, channels, height, width) = xl.shape().dims4()?;
         let (_, _, out_height, out_width) = gl.shape().dims4()?;
         let (rows, columns) = taps.kernel;
@@ -128,17 +127,6 @@ fn add(out: &mut [f32], x: &[f32], stride: usize, factor: f32) {
         1 => out.iter_mut().zip(x).for_each(|(out, x)| *out += factor * x),
         2 => out.iter_mut().zip(x.iter().step_by(2)).for_each(|(out, x)| *out += factor * x),
         _ => out.iter_mut().zip(x.iter().step_by(stride)).for_each(|(out, x)| *out += factor * x),
-    }
-}
-
-/// The values of a contiguous tensor.
-fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
-    let CpuStorage::F32(values) = storage else {
-        return Err(Error::UnsupportedDTypeForOp(storage.dtype(), "depthwise").bt());
-    };
-    match layout.contiguous_offsets() {
-        Some((from, to)) => Ok(&values[from..to]),
-        None => bail!("depthwise wants contiguous tensors"),
     }
 }
 

@@ -2,13 +2,13 @@
 //!
 //! As maxima of maxima, each finds its gradient in some ten passes over the activations.
 
-use candle_core::backend::BackendStorage;
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, DType, Error, Layout, Result, Shape, Tensor, bail};
+use super::contiguous::{is_ours, values};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
 /// Whether [`largest`] can take this: on the CPU in f32.
 pub(super) fn applies(x: &Tensor) -> bool {
-    x.device().is_cpu() && x.dtype() == DType::F32
+    is_ours(x)
 }
 
 /// The largest of each 3x3 window, two pixels apart: `(N, C, H, W)`, H and W at least 3, to
@@ -33,7 +33,7 @@ impl CustomOp1 for Forward {
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let windows = Windows::of(layout)?;
-        let x = values(x, layout)?;
+        let x = values(x, layout, self.name())?;
         let mut out = vec![0f32; windows.planes * windows.rows * windows.columns];
         out.par_chunks_mut(windows.rows * windows.columns).zip(x.par_chunks(windows.plane())).for_each(|(out, x)| {
             windows.each_largest(x, |window, pixel| out[window] = x[pixel]);
@@ -54,7 +54,7 @@ impl CustomOp2 for Backward {
 
     fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, g: &CpuStorage, gl: &Layout) -> Result<(CpuStorage, Shape)> {
         let windows = Windows::of(xl)?;
-        let (x, g) = (values(x, xl)?, values(g, gl)?);
+        let (x, g) = (values(x, xl, self.name())?, values(g, gl, self.name())?);
         let mut to_x = vec![0f32; x.len()];
         let gradients = g.par_chunks(windows.rows * windows.columns);
         to_x.par_chunks_mut(windows.plane())
@@ -102,16 +102,5 @@ impl Windows {
                 found(row * self.columns + column, largest);
             }
         }
-    }
-}
-
-/// The values of a contiguous tensor.
-fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
-    let CpuStorage::F32(values) = storage else {
-        return Err(Error::UnsupportedDTypeForOp(storage.dtype(), "max-pool").bt());
-    };
-    match layout.contiguous_offsets() {
-        Some((from, to)) => Ok(&values[from..to]),
-        None => bail!("a max pool wants contiguous tensors"),
     }
 }

@@ -3,6 +3,7 @@
 mod average;
 mod channels;
 mod columns;
+mod contiguous;
 mod depthwise;
 mod inception_v3;
 mod largest;

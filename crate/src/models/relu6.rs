@@ -3,8 +3,8 @@
 //! candle's clamp is a maximum and a minimum, whose gradients take some twenty passes over the activations; that of its
 //! ReLU takes five.
 
-use candle_core::backend::BackendStorage;
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, DType, Error, Layout, Result, Shape, Tensor, bail};
+use super::contiguous::{PIECE, values};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, DType, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
 /// Every number clamped to 0..=6; differentiable, once. Where it is clamped, at the ends too, the gradient is zero, as in
@@ -29,9 +29,6 @@ pub(super) fn to_input(x: &Tensor, gradient: &Tensor, upper: f32) -> Result<Tens
     x.contiguous()?.apply_op2_no_bwd(&gradient.contiguous()?, &Backward(Forward { upper }))
 }
 
-/// Numbers that one thread takes at a time: enough to be worth a thread.
-const PIECE: usize = 1 << 14;
-
 /// Every number clamped to 0..=upper.
 #[derive(Clone, Copy)]
 struct Forward {
@@ -46,7 +43,7 @@ impl CustomOp1 for Forward {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let x = values(x, layout)?;
+        let x = values(x, layout, self.name())?;
         let mut out = vec![0f32; x.len()];
         out.par_chunks_mut(PIECE).zip(x.par_chunks(PIECE)).for_each(|(out, x)| {
             out.iter_mut().zip(x).for_each(|(out, x)| *out = x.clamp(0.0, self.upper));
@@ -65,7 +62,7 @@ impl CustomOp2 for Backward {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, g: &CpuStorage, gl: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (x, g) = (values(x, xl)?, values(g, gl)?);
+        let (x, g) = (values(x, xl, self.name())?, values(g, gl, self.name())?);
         let mut to_x = vec![0f32; x.len()];
         to_x.par_chunks_mut(PIECE).zip(x.par_chunks(PIECE).zip(g.par_chunks(PIECE))).for_each(|(to_x, (x, g))| {
             for (to_x, (x, g)) in to_x.iter_mut().zip(x.iter().zip(g)) {
@@ -73,17 +70,6 @@ impl CustomOp2 for Backward {
             }
         });
         Ok((CpuStorage::F32(to_x), xl.shape().clone()))
-    }
-}
-
-/// The values of a contiguous tensor.
-fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
-    let CpuStorage::F32(values) = storage else {
-        return Err(Error::UnsupportedDTypeForOp(storage.dtype(), "relu6").bt());
-    };
-    match layout.contiguous_offsets() {
-        Some((from, to)) => Ok(&values[from..to]),
-        None => bail!("relu6 wants contiguous tensors"),
     }
 }
 

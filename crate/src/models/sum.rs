@@ -1,13 +1,12 @@
 //! A sum of two tensors on the CPU: candle's own is shared out to threads that may have no core (see [`super::trail`]).
 
-use candle_core::backend::BackendStorage;
-use candle_core::{CpuStorage, CustomOp2, DType, Error, Layout, Result, Shape, Tensor, bail};
+use super::contiguous::{PIECE, is_ours, values};
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
 /// `a + b`, of the same shape; differentiable.
 pub(super) fn sum(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    let ours = |t: &Tensor| t.device().is_cpu() && t.dtype() == DType::F32;
-    if !(ours(a) && ours(b) && a.dims() == b.dims()) {
+    if !(is_ours(a) && is_ours(b) && a.dims() == b.dims()) {
         return a + b;
     }
     a.contiguous()?.apply_op2(&b.contiguous()?, Sum)
@@ -15,16 +14,13 @@ pub(super) fn sum(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 
 struct Sum;
 
-/// Numbers that one thread takes at a time: enough to be worth a thread.
-const PIECE: usize = 1 << 14;
-
 impl CustomOp2 for Sum {
     fn name(&self) -> &'static str {
         "sum"
     }
 
     fn cpu_fwd(&self, a: &CpuStorage, al: &Layout, b: &CpuStorage, bl: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (a, b) = (values(a, al)?, values(b, bl)?);
+        let (a, b) = (values(a, al, self.name())?, values(b, bl, self.name())?);
         let mut sum = vec![0f32; a.len()];
         sum.par_chunks_mut(PIECE).zip(a.par_chunks(PIECE).zip(b.par_chunks(PIECE))).for_each(|(sum, (a, b))| {
             sum.iter_mut().zip(a.iter().zip(b)).for_each(|(sum, (a, b))| *sum = a + b);
@@ -37,22 +33,11 @@ impl CustomOp2 for Sum {
     }
 }
 
-/// The values of a contiguous tensor.
-fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
-    let CpuStorage::F32(values) = storage else {
-        return Err(Error::UnsupportedDTypeForOp(storage.dtype(), "sum").bt());
-    };
-    match layout.contiguous_offsets() {
-        Some((from, to)) => Ok(&values[from..to]),
-        None => bail!("a sum wants contiguous tensors"),
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use candle_core::{Device, Var};
+    use candle_core::{DType, Device, Var};
 
     #[test]
     fn it_is_candles_forwards_and_backwards() {

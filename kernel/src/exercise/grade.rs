@@ -136,9 +136,8 @@ fn judge(stage: &mut Stage<'_>, answers: &Answers, todo: usize) -> anyhow::Resul
         }
     }
     let said = if stage.is_lost() { None } else { Some(stage.check(todo)) };
-    let released = stage.exercise.step(&Role::Answer(todo)).map(|step| step.code.clone()).unwrap_or_default();
     if said == Some(Said::Passed) && failure.as_ref().is_none_or(|failure| failure.kind != REFUSED) {
-        stage.keep(&worked, &released);
+        stage.keep(&worked, &stage.solution(todo));
         return Ok((Verdict::Passed, None));
     }
     if !pieces.is_empty() {

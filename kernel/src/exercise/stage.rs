@@ -115,6 +115,11 @@ impl<'a> Stage<'a> {
         format!("::candlewick::lesson::ask(\"{word}\");\n{{\nuse ::candlewick::lesson::check;\n{code}\n}}")
     }
 
+    /// The release's own answer to a TODO.
+    pub fn solution(&self, todo: usize) -> String {
+        self.exercise.step(&Role::Answer(todo)).map(|step| step.code.clone()).unwrap_or_default()
+    }
+
     /// Puts the release's own answer in place of one that did not pass, so that what follows does not suffer from it: in this
     /// session where it can be, else in a new one that has all that passed before. Gives how the session ended, where it did
     /// so in the release's own words: something that passed before has ended it.
@@ -122,7 +127,7 @@ impl<'a> Stage<'a> {
     /// # Errors
     /// As for [`reopen`](Self::reopen).
     pub fn stand_in(&mut self, todo: usize) -> anyhow::Result<Option<Failure>> {
-        let code = self.exercise.step(&Role::Answer(todo)).map(|step| step.code.clone()).unwrap_or_default();
+        let code = self.solution(todo);
         let was_lost = self.lost;
         let failed = if was_lost { None } else { self.run(&code) };
         let in_place = !was_lost && failed.is_none() && self.check(todo) == Said::Passed;

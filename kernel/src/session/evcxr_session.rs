@@ -64,10 +64,6 @@ const LONGEST_LAG: Duration = Duration::from_secs(60);
 const TAB: Duration = Duration::from_millis(700);
 /// How long an inspection may take: it is asked for on purpose.
 const HOVER: Duration = Duration::from_secs(15);
-/// How often a running cell is looked at.
-const LOOK: Duration = Duration::from_millis(100);
-/// How often whoever is asked is looked at.
-const LOOK_FOR_ANSWER: Duration = Duration::from_millis(20);
 
 impl EvcxrSession {
     /// Opens a session against a finished template.
@@ -337,8 +333,7 @@ impl EvcxrSession {
                 break;
             }
             let waits = Instant::now();
-            let look = if self.questions.is_open() { LOOK_FOR_ANSWER } else { LOOK };
-            let event = self.worker.event(patience.unwrap_or(look))?;
+            let event = self.worker.event(patience.unwrap_or_else(|| self.questions.pause()))?;
             patience = patience.map(|patience| patience.saturating_sub(waits.elapsed()));
             match event {
                 None => {}

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 /// How often a running cell is looked at: whether it waits for input.
 const LOOK: Duration = Duration::from_millis(100);
+/// How often whoever is asked is looked at.
+const LOOK_FOR_ANSWER: Duration = Duration::from_millis(20);
 /// How long whoever was given a line may take to have its turn and take it.
 const LAG: Duration = Duration::from_secs(2);
 
@@ -36,9 +38,9 @@ impl Questions {
         self.waiting.push_back((prompt, secret));
     }
 
-    /// Whether somebody is being asked.
-    pub fn is_open(&self) -> bool {
-        self.open.is_some()
+    /// How long a cell may go on before it is looked at again.
+    pub fn pause(&self) -> Duration {
+        if self.open.is_some() { LOOK_FOR_ANSWER } else { LOOK }
     }
 }
 
