@@ -114,8 +114,9 @@ impl Session for Echo {
         Completions { matches: matches.collect(), replaces: start..cursor }
     }
 
-    fn inspect(&mut self, code: &str, _: usize) -> Option<BTreeMap<String, String>> {
-        code.contains("print").then(|| [("text/plain".to_owned(), "prints a text".to_owned())].into())
+    fn inspect(&mut self, code: &str, _: usize, source: bool) -> Option<BTreeMap<String, String>> {
+        let text = if source { "prints a text\n\nprint: no more than that" } else { "prints a text" };
+        code.contains("print").then(|| [("text/plain".to_owned(), text.to_owned())].into())
     }
 
     fn peak_memory(&self) -> Option<u64> {

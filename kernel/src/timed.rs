@@ -60,8 +60,8 @@ impl Session for Timed {
         self.session.complete(code, cursor)
     }
 
-    fn inspect(&mut self, code: &str, cursor: usize) -> Option<BTreeMap<String, String>> {
-        self.session.inspect(code, cursor)
+    fn inspect(&mut self, code: &str, cursor: usize, source: bool) -> Option<BTreeMap<String, String>> {
+        self.session.inspect(code, cursor, source)
     }
 
     fn peak_memory(&self) -> Option<u64> {
@@ -105,7 +105,7 @@ mod tests {
         fn complete(&mut self, _: &str, _: usize) -> Completions {
             Completions::default()
         }
-        fn inspect(&mut self, _: &str, _: usize) -> Option<BTreeMap<String, String>> {
+        fn inspect(&mut self, _: &str, _: usize, _: bool) -> Option<BTreeMap<String, String>> {
             None
         }
         fn peak_memory(&self) -> Option<u64> {

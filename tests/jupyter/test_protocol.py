@@ -1,5 +1,7 @@
 """Jupyter's own suite for kernels, every part of it, and what it leaves out."""
 
+import time
+
 import jupyter_kernel_test
 import pytest
 
@@ -193,3 +195,23 @@ def test_what_the_crate_says_of_a_name_is_shown(kernel):
     assert "pub struct Dataset" in shown["data"]["text/plain"]
     kernel.client.inspect("no_such_name", 3)
     assert not kernel.client.get_shell_msg(timeout=PATIENCE)["content"]["found"]
+
+
+def test_what_the_notebook_defines_is_shown_with_its_code(kernel):
+    source = "fn twice(x: u32) -> u32 {\n    x + x\n}"
+    kernel.good(source)
+    shown = []
+    for level in (0, 1):
+        kernel.client.inspect("twice(1)", 3, detail_level=level)
+        shown.append(kernel.client.get_shell_msg(timeout=PATIENCE)["content"])
+    assert "x + x" not in str(shown[0]) and source in shown[1]["data"]["text/plain"], shown
+
+
+def test_the_next_kernel_knows_what_this_one_ran(kernel):
+    cell = f"let of_an_earlier_kernel = {time.time_ns()}u64;"
+    kernel.good(cell)
+    kernel.manager.restart_kernel()
+    kernel.client.wait_for_ready(timeout=PATIENCE)
+    kernel.client.history(hist_access_type="tail", n=1000)
+    entries = kernel.client.get_shell_msg(timeout=PATIENCE)["content"]["history"]
+    assert cell in [code for _, _, code in entries]

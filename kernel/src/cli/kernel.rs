@@ -1,6 +1,7 @@
 //! `candlewick kernel` and `candlewick stock`: what Jupyter starts. People do not.
 
 use super::End;
+use crate::kernelspec::Folders;
 use crate::protocol::{self, HelpLink, KernelInfo, LanguageInfo, read_connection_file};
 use crate::session::{Options, open_session};
 use crate::{build::Toolchain, stock};
@@ -16,7 +17,9 @@ pub struct Args {
 
 pub fn execute(args: &Args) -> anyhow::Result<End> {
     let connection = read_connection_file(&args.connection_file)?;
-    protocol::serve(&connection, kernel_info(), |progress| open_session(Options::default(), progress))?;
+    // Beside what Jupyter itself keeps of a user's notebooks.
+    let history = Folders::here().user().ok().map(|folder| folder.join("candlewick_history.jsonl"));
+    protocol::serve(&connection, kernel_info(), history, |progress| open_session(Options::default(), progress))?;
     Ok(End::AllRan)
 }
 

@@ -94,7 +94,7 @@ impl Session for KernelSession {
     }
 
     /// Not asked of another kernel.
-    fn inspect(&mut self, _: &str, _: usize) -> Option<BTreeMap<String, String>> {
+    fn inspect(&mut self, _: &str, _: usize, _: bool) -> Option<BTreeMap<String, String>> {
         None
     }
 

@@ -107,7 +107,7 @@ impl Session for Words {
     fn complete(&mut self, _: &str, _: usize) -> Completions {
         Completions::default()
     }
-    fn inspect(&mut self, _: &str, _: usize) -> Option<BTreeMap<String, String>> {
+    fn inspect(&mut self, _: &str, _: usize, _: bool) -> Option<BTreeMap<String, String>> {
         None
     }
     fn peak_memory(&self) -> Option<u64> {

@@ -11,6 +11,7 @@ mod cursor;
 mod ending;
 mod execute;
 mod history;
+mod history_file;
 mod log;
 mod progress;
 mod server;
@@ -29,6 +30,7 @@ pub use jupyter_protocol::connection_info::ConnectionInfo;
 use crate::session::{Output, Session};
 use anyhow::{Context, Result};
 use serde::Serialize;
+use std::path::PathBuf;
 use tokio::net::TcpListener;
 
 /// What a kernel says of itself.
@@ -76,20 +78,22 @@ pub struct HelpLink {
 /// the process had better end.
 ///
 /// `open` is called at once, on the session's own thread. Until it is done all is answered that needs no session; what it
-/// says is shown in the first cell that waits for it. Where it fails, each cell fails and says why.
+/// says is shown in the first cell that waits for it. Where it fails, each cell fails and says why. The cells are kept in the
+/// file `history`, which kernels share, for the kernels after this one; none keeps them while this one runs.
 ///
 /// # Errors
 /// Where the connection cannot be served: the ports are taken, say.
 pub fn serve(
     connection: &ConnectionInfo,
     kernel: KernelInfo,
+    history: Option<PathBuf>,
     open: impl FnOnce(&mut dyn FnMut(Output)) -> Result<Box<dyn Session>> + Send + 'static,
 ) -> Result<()> {
     connection_file::check(connection).context("this connection cannot be served")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
     let served = tokio::task::LocalSet::new().block_on(&runtime, async {
         let listeners = listen(connection).await?;
-        server::run(connection, listeners, kernel, Box::new(open), ending::from_outside).await
+        server::run(connection, listeners, kernel, history, Box::new(open), ending::from_outside).await
     });
     // What does not end by itself is not waited for.
     runtime.shutdown_background();

@@ -2,6 +2,8 @@
 
 use super::KernelInfo;
 use super::connection_file::ports;
+use super::history::History;
+use super::history_file::HistoryFile;
 use super::log::Log;
 use super::session_thread::{Open, SessionThread};
 use super::shell::{Shell, refused};
@@ -13,6 +15,7 @@ use jupyter_protocol::connection_info::ConnectionInfo;
 use jupyter_protocol::messaging::Header;
 use serde_json::{Value, json};
 use std::cell::Cell;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -50,6 +53,7 @@ pub(super) async fn run(
     connection: &ConnectionInfo,
     listeners: [TcpListener; 5],
     kernel: KernelInfo,
+    history: Option<PathBuf>,
     open: Open,
     from_outside: impl AsyncFnOnce(&Server),
 ) -> Result<()> {
@@ -69,7 +73,8 @@ pub(super) async fn run(
     let connection = connection.clone();
     let server = Server { connection, kernel, wire, log, shell, iopub, stdin, control, session, interrupts, stopped };
     let server = Rc::new(server);
-    let shell = tokio::task::spawn_local(Shell::new(Rc::clone(&server), requests, answers).run());
+    let history = History::new(history.map(HistoryFile::new), Rc::clone(&server.log));
+    let shell = tokio::task::spawn_local(Shell::new(Rc::clone(&server), requests, answers, history).run());
     let control = tokio::task::spawn_local(obey(Rc::clone(&server), orders));
     tokio::select! {
         () = server.stop() => {}

@@ -27,8 +27,13 @@ pub(super) struct Shell {
 }
 
 impl Shell {
-    pub(super) fn new(server: Rc<Server>, requests: mpsc::Receiver<Request>, stdin: mpsc::Receiver<Request>) -> Self {
-        Self { server, requests, aborted: VecDeque::new(), stdin, count: 0, history: History::default() }
+    pub(super) fn new(
+        server: Rc<Server>,
+        requests: mpsc::Receiver<Request>,
+        stdin: mpsc::Receiver<Request>,
+        history: History,
+    ) -> Self {
+        Self { server, requests, aborted: VecDeque::new(), stdin, count: 0, history }
     }
 
     /// Answers until the kernel is to end, and then, in few words, what is still queued.
@@ -196,8 +201,9 @@ async fn complete(server: &Server, request: &Request) -> Result<Value> {
 
 async fn inspect(server: &Server, request: &Request) -> Result<Value> {
     let (code, cursor) = code_and_cursor(request)?;
+    let source = request.get("detail_level").as_u64().is_some_and(|level| level > 0);
     let found = if server.session.is_open() {
-        server.session.begin(move |session| session.inspect(&code, cursor)).await
+        server.session.begin(move |session| session.inspect(&code, cursor, source)).await
     } else {
         Ok(None)
     };

@@ -83,10 +83,7 @@ impl EvcxrSession {
             Finished::Died(message) => {
                 let (lost, report) = (self.kept_is_gone(), Report::new(message));
                 self.lose_variables();
-                Some(match self.reins.is_interrupted() {
-                    true => Outcome::Interrupted(self.died_interrupted(&lost, report)),
-                    false => Outcome::Died(report),
-                })
+                Some(self.died(&lost, report))
             }
             Finished::Failed(message) if end.started_anew => Some(Outcome::Failed(Report::new(message))),
             Finished::Failed(message) => Some(compile_error(cargos_words(&message).to_owned())),

@@ -6,7 +6,7 @@ use super::commands::compile_error;
 use super::compiler::{Compiler, Ended, Judgement};
 use super::completeness::completeness;
 use super::end::{End, outcome, take_message};
-use super::names::word_at;
+use super::names::{with_source, word_at};
 use super::questions::Questions;
 use super::refusals::{as_evcxr_says, borrowed, note_moved};
 use super::reins::{GRACE, Rein, Reins};
@@ -229,17 +229,14 @@ impl EvcxrSession {
         let lost = self.kept_is_gone();
         let outcome = outcome(end);
         self.keep(made, moved, &outcome);
+        if let Outcome::Died(report) = outcome {
+            return self.died(&lost, report);
+        }
         if !self.reins.is_interrupted() {
-            return match outcome {
-                Outcome::Died(report) if !lost.is_empty() => {
-                    Outcome::Died(Report { message: format!("{}: {lost}", report.message), ..report })
-                }
-                other => other,
-            };
+            return outcome;
         }
         Outcome::Interrupted(match outcome {
             Outcome::Failed(_) => return outcome,
-            Outcome::Died(report) => self.died_interrupted(&lost, report),
             Outcome::Panicked(mut report) | Outcome::ReturnedError(mut report) => {
                 report.message.push_str("; the variables of earlier cells are there");
                 report
@@ -258,8 +255,14 @@ impl EvcxrSession {
         }
     }
 
-    /// What to say where the process of an interrupted cell has ended, with the variables `lost`.
-    pub(super) fn died_interrupted(&self, lost: &str, report: Report) -> Report {
+    /// What to say where a cell's process has ended, with the variables `lost`.
+    pub(super) fn died(&self, lost: &str, report: Report) -> Outcome {
+        if !self.reins.is_interrupted() {
+            return Outcome::Died(match lost.is_empty() {
+                true => report,
+                false => Report { message: format!("{}: {lost}", report.message), ..report },
+            });
+        }
         let mut message = match self.reins.has_ended_child() {
             true => format!("it did not stop within {} s, so its process was ended", GRACE.as_secs()),
             false => format!("its process ended by itself ({})", report.message),
@@ -267,7 +270,7 @@ impl EvcxrSession {
         if !lost.is_empty() {
             message += &format!(": {lost}. What the cells have defined is still there");
         }
-        Report { message, ..report }
+        Outcome::Interrupted(Report { message, ..report })
     }
 
     /// Which variables there are after a cell.
@@ -446,7 +449,7 @@ impl Session for EvcxrSession {
         }
     }
 
-    fn inspect(&mut self, code: &str, cursor: usize) -> Option<BTreeMap<String, String>> {
+    fn inspect(&mut self, code: &str, cursor: usize, source: bool) -> Option<BTreeMap<String, String>> {
         let word = word_at(code, cursor);
         if let Some(variable) = self.kept.get(&code[word.clone()]) {
             let mutable = if variable.mutable { "mut " } else { "" };
@@ -455,7 +458,9 @@ impl Session for EvcxrSession {
         }
         let before = self.before(code);
         let at = before.len() + word.end;
-        self.analyst()?.inspect(&format!("{before}{code}"), at, HOVER)
+        let source = self.items.get(&code[word]).filter(|_| source).cloned();
+        let known = self.analyst().and_then(|analyst| analyst.inspect(&format!("{before}{code}"), at, HOVER));
+        with_source(known, source.as_deref())
     }
 
     fn peak_memory(&self) -> Option<u64> {

@@ -178,8 +178,9 @@ pub trait Session {
     /// What could stand at byte `cursor` of `code`.
     fn complete(&mut self, code: &str, cursor: usize) -> Completions;
 
-    /// What is known of the name at byte `cursor` of `code`: media type to content; none where nothing is.
-    fn inspect(&mut self, code: &str, cursor: usize) -> Option<BTreeMap<String, String>>;
+    /// What is known of the name at byte `cursor` of `code`: media type to content; none where nothing is. With `source`,
+    /// what the notebook itself defines is shown with its code.
+    fn inspect(&mut self, code: &str, cursor: usize, source: bool) -> Option<BTreeMap<String, String>>;
 
     /// The most memory that the cells' process has had, in bytes, where the system tells.
     fn peak_memory(&self) -> Option<u64>;

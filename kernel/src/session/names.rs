@@ -4,7 +4,11 @@ use super::analyst::Analyst;
 use super::cell::{Variable, words};
 use super::evcxr_session::EvcxrSession;
 use super::{Completion, Completions};
+use crate::html::text::escaped;
 use std::collections::BTreeMap;
+
+/// Media type to content.
+type Media = BTreeMap<String, String>;
 
 /// In a text shorter than this, in bytes, any variable may be meant.
 const SHORT: usize = 4000;
@@ -45,6 +49,18 @@ impl EvcxrSession {
     }
 }
 
+/// What is known of a name, and below it the code that defines it.
+pub(super) fn with_source(known: Option<Media>, source: Option<&str>) -> Option<Media> {
+    let Some(source) = source else { return known };
+    let mut known = known.unwrap_or_default();
+    let text = known.entry("text/plain".to_owned()).or_default();
+    *text = format!("{text}\n\n{source}").trim_start().to_owned();
+    if let Some(html) = known.get_mut("text/html") {
+        *html += &format!("<pre><code>{}</code></pre>", escaped(source));
+    }
+    Some(known)
+}
+
 /// The bytes of the name that stands at `cursor`, or ends there.
 pub(super) fn word_at(code: &str, cursor: usize) -> std::ops::Range<usize> {
     let in_name = |c: char| c.is_alphanumeric() || c == '_';
@@ -58,6 +74,21 @@ pub(super) fn word_at(code: &str, cursor: usize) -> std::ops::Range<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_code_of_a_name_stands_below_what_is_known_of_it() {
+        let media = |text: &str, html: Option<&str>| -> Media {
+            let html = html.map(|html| ("text/html".to_owned(), html.to_owned()));
+            [("text/plain".to_owned(), text.to_owned())].into_iter().chain(html).collect()
+        };
+        let source = "fn f() -> Vec<u8> { vec![] }";
+        assert_eq!(with_source(None, None), None);
+        assert_eq!(with_source(Some(media("f", None)), None), Some(media("f", None)));
+        assert_eq!(with_source(None, Some(source)), Some(media(source, None)));
+        let html = "<p>f</p><pre><code>fn f() -&gt; Vec&lt;u8&gt; { vec![] }</code></pre>";
+        let want = media(&format!("f\n\n{source}"), Some(html));
+        assert_eq!(with_source(Some(media("f", Some("<p>f</p>"))), Some(source)), Some(want));
+    }
 
     #[test]
     fn the_name_at_the_cursor_is_found() {

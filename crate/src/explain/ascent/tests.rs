@@ -115,7 +115,7 @@ fn a_picture_takes_the_colour_that_its_filter_looks_for() {
     }
     assert_eq!(filters.to_string(), "What filters of colours look for: 2 pictures, 40 steps");
     let alt = filters.grid().unwrap().alt().to_owned();
-    assert!(alt.contains("2 filters") && alt.contains("colours #0, colours #2"), "{alt}");
+    assert!(alt.contains("2 pictures") && alt.contains("colours #0, colours #2"), "{alt}");
 }
 
 #[test]

@@ -104,7 +104,7 @@ pub fn filter_tiles(filters: &[Option<Pixels>], tiling: &Tiling<'_>) -> Result<P
     let counted = counted(filters.len(), "filters", &silent, &[]);
     let mut legend = Legend::new(layout.page, top + layout.height());
     legend.crosses(&mut body, &counted);
-    let mut alt = format!("{}: {} filters, {} a row", tiling.heading, filters.len(), layout.columns);
+    let mut alt = format!("{}: {} pictures, {} a row", tiling.heading, filters.len(), layout.columns);
     describe(&mut alt, &counted, &silent);
     if !tiling.labels.is_empty() {
         let _ = write!(alt, ". {}", tiling.labels.join(", "));
@@ -249,7 +249,7 @@ mod tests {
         for (side, kind) in [(3, "png"), (150, "jpeg"), (500, "jpeg")] {
             let filters = [filter(side), None, filter(side)];
             let picture = filter_tiles(&filters, &Tiling::filters("features.0.0", 3)).unwrap();
-            let words = "features.0.0: 3 filters, 3 a row; 1 of 3 filters silent (crossed); silent, counted from 0: 1";
+            let words = "features.0.0: 3 pictures, 3 a row; 1 of 3 filters silent (crossed); silent, counted from 0: 1";
             assert_eq!(picture.alt(), words);
             let svg = svg(picture);
             assert_eq!(svg.matches(&format!("data:image/{kind}")).count(), 2, "{side}");

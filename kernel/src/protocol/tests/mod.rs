@@ -69,7 +69,7 @@ impl Kernel {
                     TcpListener::from_std(listener).unwrap()
                 });
                 let from_outside = async |_: &server::Server| drop(ended.await);
-                server::run(&info, listeners, echo_info(), Box::new(open), from_outside).await
+                server::run(&info, listeners, echo_info(), None, Box::new(open), from_outside).await
             });
             runtime.shutdown_background();
             served
@@ -154,9 +154,9 @@ impl Session for Faulty {
         self.0.complete(code, cursor)
     }
 
-    fn inspect(&mut self, code: &str, cursor: usize) -> Option<BTreeMap<String, String>> {
+    fn inspect(&mut self, code: &str, cursor: usize, source: bool) -> Option<BTreeMap<String, String>> {
         assert_ne!(code, "boom");
-        self.0.inspect(code, cursor)
+        self.0.inspect(code, cursor, source)
     }
 
     fn peak_memory(&self) -> Option<u64> {
@@ -170,5 +170,5 @@ impl Session for Faulty {
 fn echo_kernel() {
     let file = std::env::var_os("CANDLEWICK_ECHO").expect("CANDLEWICK_ECHO names a connection file");
     let connection = read_connection_file(file.as_ref()).unwrap();
-    serve(&connection, echo_info(), |_| Ok(Box::new(Echo::default()))).unwrap();
+    serve(&connection, echo_info(), None, |_| Ok(Box::new(Echo::default()))).unwrap();
 }

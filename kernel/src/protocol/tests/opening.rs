@@ -117,7 +117,7 @@ fn a_port_that_is_taken_is_named() {
     let kernel = Kernel::start();
     let connection = ConnectionInfo { iopub_port: taken.local_addr().unwrap().port(), ..kernel.connection.clone() };
     drop(kernel);
-    let error = serve(&connection, echo_info(), |_| unreachable!()).unwrap_err();
+    let error = serve(&connection, echo_info(), None, |_| unreachable!()).unwrap_err();
     let (error, port) = (format!("{error:#}"), connection.iopub_port);
     assert!(error.starts_with(&format!("cannot listen on 127.0.0.1:{port} (iopub): ")), "{error}");
 }

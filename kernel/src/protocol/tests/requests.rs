@@ -42,6 +42,9 @@ async fn code_is_completed_and_inspected_at_characters() {
 
     let (reply, _) = front_end.ask("inspect_request", json!({"code": "print", "cursor_pos": 2})).await;
     assert_eq!(reply, json!({"status": "ok", "found": true, "data": {"text/plain": "prints a text"}, "metadata": {}}));
+    let (reply, _) =
+        front_end.ask("inspect_request", json!({"code": "print", "cursor_pos": 2, "detail_level": 1})).await;
+    assert_eq!(reply["data"]["text/plain"], "prints a text\n\nprint: no more than that");
     let (reply, _) = front_end.ask("inspect_request", json!({"code": "x", "cursor_pos": 1, "detail_level": 1})).await;
     assert_eq!(reply, json!({"status": "ok", "found": false, "data": {}, "metadata": {}}));
 }
