@@ -32,6 +32,7 @@ class TestSuite(jupyter_kernel_test.KernelTests):
     ]
     completion_samples = [{"text": "let number_of_photos = 3; number_of", "matches": {"number_of_photos"}}]
     code_clear_output = "candlewick::notebook::clear_output(false);"
+    code_page_something = "??candlewick::prelude::Dataset"
     code_inspect_sample = "candlewick::prelude::Dataset"
     code_history_pattern = "6*"
     supported_history_operations = ("tail", "range", "search")

@@ -4,8 +4,8 @@ use super::cell_outputs::{CellOutputs, Message, bundle};
 use super::server::Server;
 use super::session_thread::{Event, Opening};
 use super::shell::Shell;
-use super::stdin;
 use super::wire::Request;
+use super::{page, stdin};
 use crate::outputs::Failure;
 use crate::session::{Outcome, Output, Report};
 use anyhow::Result;
@@ -46,7 +46,11 @@ pub(super) async fn execute(shell: &mut Shell, request: &Request) -> Result<Valu
     }
     let stdin = request.flag("allow_stdin", false).then_some(&mut shell.stdin);
     let mut cell = Cell::new(&server, request, count, silent, stdin);
-    let failure = Failure::of(&cell.run(code.clone()).await);
+    let (outcome, page) = match page::asked(&code) {
+        Some((name, source)) => cell.look_up(name, source).await,
+        None => (cell.run(code.clone()).await, None),
+    };
+    let failure = Failure::of(&outcome);
     let value = cell.value.and_then(|media| media.get("text/plain").cloned());
     if counted {
         shell.history.add(count, code, value);
@@ -57,7 +61,7 @@ pub(super) async fn execute(shell: &mut Shell, request: &Request) -> Result<Valu
     };
     server.session.release();
     reply["execution_count"] = count.into();
-    reply["payload"] = json!([]);
+    reply["payload"] = page.map_or_else(|| json!([]), |page| json!([{"source": "page", "data": page, "start": 0}]));
     if let Some(failure) = failure
         && !silent
     {
@@ -149,6 +153,26 @@ impl<'a> Cell<'a> {
         let outcome = ended.await;
         self.publish_rest().await;
         outcome.unwrap_or_else(super::session_thread::Fault::outcome)
+    }
+
+    /// Looks a name up: what the front end is to show in its pager. Where nothing is known, the cell says so.
+    async fn look_up(&mut self, name: &str, source: bool) -> (Outcome, Option<Value>) {
+        if let Err(outcome) = self.wait_for_session().await {
+            self.publish_rest().await;
+            return (outcome, None);
+        }
+        let code = name.to_owned();
+        let known = self.server.session.begin(move |session| session.inspect(&code, code.len(), source)).await;
+        let page = match known {
+            Ok(Some(known)) => Some(bundle(known)),
+            Ok(None) => {
+                self.take(Output::Stdout(format!("Nothing is known of `{name}`.\n"))).await;
+                None
+            }
+            Err(fault) => return (fault.outcome(), None),
+        };
+        self.publish_rest().await;
+        (Outcome::Done, page)
     }
 
     /// Waits until there is a session, and shows what its opening says; else how the cell ends without.

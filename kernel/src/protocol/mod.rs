@@ -13,6 +13,7 @@ mod execute;
 mod history;
 mod history_file;
 mod log;
+mod page;
 mod progress;
 mod server;
 mod session_thread;

@@ -4,7 +4,7 @@ use super::history::History;
 use super::server::{GRACE, Server};
 use super::session_thread::Fault;
 use super::wire::Request;
-use super::{cursor, execute};
+use super::{cursor, execute, page};
 use crate::outputs::Failure;
 use crate::session::{Completeness, Completions};
 use anyhow::{Result, anyhow};
@@ -155,6 +155,9 @@ async fn close_comm(server: &Server, request: &Request) -> Result<()> {
 
 async fn is_complete(server: &Server, request: &Request) -> Result<Value> {
     let code = request.text("code")?.to_owned();
+    if page::asked(&code).is_some() {
+        return Ok(json!({"status": "complete"}));
+    }
     if !server.session.is_open() {
         return Ok(json!({"status": "unknown"}));
     }

@@ -65,6 +65,21 @@ async fn completeness_is_the_sessions_word() {
 }
 
 #[tokio::test]
+async fn a_cell_that_asks_about_a_name_is_answered_in_the_pager() {
+    let kernel = Kernel::start();
+    let mut front_end = FrontEnd::first(&kernel).await;
+    for (code, text) in [("?print", "prints a text"), ("??print", "prints a text\n\nprint: no more than that")] {
+        assert_eq!(front_end.ask("is_complete_request", json!({"code": code})).await.0, json!({"status": "complete"}));
+        let (reply, _) = front_end.run(code).await;
+        let want = json!([{"source": "page", "data": {"text/plain": text}, "start": 0}]);
+        assert_eq!((&reply["status"], &reply["payload"]), (&json!("ok"), &want));
+    }
+    let (reply, said) = front_end.run("?nobody").await;
+    assert_eq!((&reply["status"], &reply["payload"]), (&json!("ok"), &json!([])));
+    assert!(said.iter().any(|(_, content)| content["text"] == "Nothing is known of `nobody`.\n"));
+}
+
+#[tokio::test]
 async fn history_has_the_cells_that_were_stored() {
     let kernel = Kernel::start();
     let mut front_end = FrontEnd::first(&kernel).await;
