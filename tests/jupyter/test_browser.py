@@ -39,6 +39,20 @@ WATCH = """() => {
     });
     new MutationObserver(look).observe(document.body, {subtree: true, childList: true, attributes: true});
 }"""
+# Notes each picture that is seen, and how many there are at once.
+WATCH_PICTURES = """() => {
+    window.pictures = new Set();
+    window.most = 0;
+    const look = () => {
+        const seen = [...document.querySelectorAll('.jp-OutputArea img')];
+        seen.forEach(image => window.pictures.add(image.src));
+        window.most = Math.max(window.most, seen.length);
+    };
+    new MutationObserver(look).observe(document.body, {subtree: true, childList: true, attributes: true});
+}"""
+CLIMBING = """use candlewick::prelude::*;
+let network = MobileNetV2::pretrained()?.freeze()?;
+network.some_filters("features.14", 4, FilterOptions { steps: 200, ..FilterOptions::default() })?"""
 LISTENING = 'println!("listens"); while !candlewick::notebook::interrupted() { std::thread::yield_now(); }'
 
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no {CHROMIUM}")
@@ -55,7 +69,7 @@ def lab(tmp_path_factory):
     # Without a kernel's name JupyterLab asks for one.
     lesson.metadata = {}
     nbformat.write(lesson, folder / "lesson.ipynb")
-    for name in ["stopping.ipynb", "completing.ipynb"]:
+    for name in ["stopping.ipynb", "completing.ipynb", "climbing.ipynb"]:
         nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("")]), folder / name)
     for name, setting in SETTINGS.items():
         path = folder / "settings" / f"{name}.jupyterlab-settings"
@@ -191,6 +205,19 @@ def test_the_lesson_runs_with_pictures_and_bars_that_move(open_notebook):
         cell = notebook.cells().nth(i)
         cell.scroll_into_view_if_needed()
         cell.screenshot(path=notebook.outputs / f"lab-lesson-{i + 1:02}.png")
+
+
+def test_filters_climb_in_one_place(open_notebook):
+    notebook = open_notebook("climbing.ipynb")
+    notebook.page.evaluate(WATCH_PICTURES)
+    notebook.write(CLIMBING)
+    notebook.page.keyboard.press("Control+Enter")
+    notebook.page.wait_for_function("() => window.pictures.size >= 3", timeout=PATIENCE * 1000)
+    assert notebook.prompts() == ["[*]:"]
+    notebook.picture("climbing")
+    notebook.wait_until_all_ran()
+    notebook.picture("climbed")
+    assert notebook.page.evaluate("() => window.most") == 1
 
 
 def test_a_loop_is_interrupted_and_the_kernel_restarted(open_notebook):
