@@ -4,7 +4,8 @@
 //!
 //! > [`data`] → [`images`] → [`models`] (with their [`weights`]) → [`freeze`] → [`train`] → [`evaluate`] → [`explain`] → [`plot`]
 //!
-//! [`notebook`] is how a value shows itself in a cell, and [`lesson`] checks the exercise. What a notebook needs comes with
+//! [`notebook`] is how a value shows itself in a cell, [`lesson`] checks the exercise, and [`device`] says what computes:
+//! the CPU, or with the feature `cuda` a GPU. What a notebook needs comes with
 //!
 //! ```
 //! use candlewick::prelude::*;
@@ -13,7 +14,10 @@
 //! Tensors are laid out `(N, C, H, W)`: photos, channels, rows, columns.
 
 pub mod cell;
+#[cfg(any(feature = "cuda", test))]
+mod cuda;
 pub mod data;
+pub mod device;
 mod error;
 pub mod evaluate;
 pub mod explain;

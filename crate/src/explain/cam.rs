@@ -14,7 +14,7 @@
 use super::activations::numbers;
 use super::{Method, Relevance, Subject};
 use crate::{Error, Result};
-use candle_core::{Tensor, Var};
+use candle_core::{Device, Tensor, Var};
 
 /// One run of a photo, from a layer's activations on with gradients.
 struct Seen {
@@ -45,11 +45,11 @@ impl Seen {
         }
     }
 
-    /// The gradient of a class's logit with respect to the activations, `(C, h, w)`.
+    /// The gradient of a class's logit with respect to the activations, `(C, h, w)`, on the host.
     fn gradient(&self, class: usize, layer: &str) -> Result<Tensor> {
         let gradients = self.logits.get(0)?.get(class)?.backward()?;
         let none = || Error::Data(format!("no logit depends on `{layer}`, so it has no heat map"));
-        Ok(gradients.get(&self.activations).ok_or_else(none)?.squeeze(0)?)
+        Ok(gradients.get(&self.activations).ok_or_else(none)?.squeeze(0)?.to_device(&Device::Cpu)?)
     }
 }
 
@@ -89,12 +89,13 @@ pub(super) fn relevance(
         });
     }
     let seen = Seen::new(subject, photo, layer)?;
-    let activations = seen.activations.squeeze(0)?.detach();
+    // Small from here on: a few thousand numbers, computed with on the host.
+    let activations = seen.activations.squeeze(0)?.detach().to_device(&Device::Cpu)?;
     let (channels, height, width) = activations.dims3()?;
     let places = activations.reshape((channels, height * width))?;
     let map = |class: &usize| {
         let counts = match method {
-            Method::Cam => subject.head()?.0.get(*class)?,
+            Method::Cam => subject.head()?.0.get(*class)?.to_device(&Device::Cpu)?,
             Method::GradCamPlusPlus => plus_plus(&places, &seen.gradient(*class, layer)?.reshape(places.dims())?)?,
             Method::GradCam | Method::Occlusion { .. } => seen.gradient(*class, layer)?.flatten_from(1)?.mean(1)?,
         };
@@ -123,5 +124,5 @@ fn plus_plus(activations: &Tensor, gradients: &Tensor) -> Result<Tensor> {
         gradients.iter().map(count).sum::<f64>() as f32
     };
     let counts: Vec<f32> = activations.chunks_exact(places).zip(gradients.chunks_exact(places)).map(count).collect();
-    Ok(Tensor::from_vec(counts, channels, &candle_core::Device::Cpu)?)
+    Ok(Tensor::from_vec(counts, channels, &Device::Cpu)?)
 }

@@ -178,8 +178,7 @@ impl Swaps<'_> {
     }
 
     fn logits(&self, batch: Tensor) -> Result<Tensor> {
-        let device = self.subject.head()?.0.device().clone();
-        Ok(self.subject.logits_of(&batch.to_device(&device)?)?.to_device(&Device::Cpu)?)
+        Ok(self.subject.logits_of(&batch.to_device(self.subject.device())?)?.to_device(&Device::Cpu)?)
     }
 }
 

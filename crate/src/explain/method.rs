@@ -71,7 +71,7 @@ pub struct HeatMapOptions {
 /// [`HeatMap`](super::HeatMap).
 #[derive(Clone, Debug)]
 pub struct Relevance {
-    /// `(h, w)`, nothing below 0.
+    /// `(h, w)`, nothing below 0, on the host.
     pub values: Tensor,
     /// The class's logit.
     pub logit: f32,

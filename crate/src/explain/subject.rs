@@ -66,12 +66,13 @@ impl<'a> Subject<'a> {
         self.head.as_ref().map(|(weight, bias)| (weight, bias)).ok_or_else(none)
     }
 
-    /// Features `(N, F)` to logits `(N, K)`, before any softmax; differentiable in the features.
+    /// Features `(N, F)` to logits `(N, K)` where the head is, before any softmax; differentiable in the features.
     ///
     /// # Errors
     /// As for [`head`](Self::head).
     pub(crate) fn logits(&self, features: &Tensor) -> Result<Tensor> {
         let (weight, bias) = self.head()?;
+        let features = features.to_device(weight.device())?.to_dtype(weight.dtype())?;
         Ok(features.matmul(&weight.t()?)?.broadcast_add(bias)?)
     }
 
@@ -83,18 +84,17 @@ impl<'a> Subject<'a> {
             Some(engine) => engine.features(photos)?,
             None => self.backbone.features(&photos.detach())?.detach(),
         };
-        let (weight, _) = self.head()?;
-        self.logits(&features.to_device(weight.device())?.to_dtype(weight.dtype())?)
+        self.logits(&features)
     }
 
-    /// Where its photos have to be, as far as its head tells.
-    pub(crate) fn device(&self) -> Device {
-        self.head.as_ref().map_or(Device::Cpu, |(weight, _)| weight.device().clone())
+    /// Where the network computes: photos are brought there once, and what is found comes back to the host.
+    pub(crate) fn device(&self) -> &Device {
+        self.backbone.device()
     }
 
     /// A photo as the network wants it, `(1, 3, side, side)`.
     pub(crate) fn input(&self, photo: &Pixels) -> Result<Tensor> {
-        Ok(photo.to_tensor(self.preprocess())?.to_device(&self.device())?)
+        Ok(photo.to_tensor(self.preprocess())?.to_device(self.device())?)
     }
 
     /// [`Error::Layer`], with the nearest name, unless there is such a layer.
@@ -107,7 +107,7 @@ impl<'a> Subject<'a> {
     }
 
     /// The activations `(N, C, h, w)` of some layers, by name and in the order asked for, in one run that ends behind
-    /// the last of them. `photos` are preprocessed, `(N, 3, H, W)`.
+    /// the last of them, on the host. `photos` are preprocessed, `(N, 3, H, W)`.
     ///
     /// # Errors
     /// [`Error::Layer`], with the nearest name, for a layer that there is not; [`Error::Shape`] for what are no photos.
@@ -118,7 +118,7 @@ impl<'a> Subject<'a> {
         if !wanted.is_empty() {
             self.backbone.tapped(&photos.detach(), &mut |met, x| {
                 if wanted.contains(met) {
-                    found.insert(met.to_owned(), x.detach());
+                    found.insert(met.to_owned(), x.detach().to_device(&Device::Cpu)?);
                 }
                 Ok((found.len() < wanted.len()).then_some(x))
             })?;

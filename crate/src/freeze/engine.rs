@@ -2,9 +2,9 @@
 //!
 //! Not generic, so that it is compiled once, here, and not again in every notebook cell that uses it.
 
-use super::CpuLevel;
 use super::photo::Photo;
 use super::program::Compiled;
+use super::{CpuLevel, FreezeOptions};
 use crate::images::Pixels;
 use crate::models::{Backbone, BackboneSpec};
 use crate::notebook::Progress;
@@ -21,16 +21,37 @@ pub(crate) struct Engine {
     /// Weights `(classes, F)` and bias `(classes,)` of the backbone's own head, to run behind the plan.
     classifier: Option<(Tensor, Tensor)>,
     plan: Option<Box<dyn Compiled>>,
-    /// The first 16 hexadecimal digits of the sha256 of what the plan computes with; none without a plan.
-    digest: Option<String>,
+    /// Where it does not run on the CPU by a plan.
+    options: Option<FreezeOptions>,
+    /// What its numbers depend on beside photo and backbone: `plan 1 of` a digest of what it computes with.
+    arithmetic: String,
     pub(super) cpu: CpuLevel,
 }
+
+/// Photos computed between two looks at what should be saved: long enough to keep all cores busy, or a GPU.
+const CHUNK: usize = 256;
+const CHUNK_OF_GPU: usize = 4096;
 
 impl Engine {
     /// A backbone as it is, without a plan.
     pub(super) fn plain(backbone: Arc<dyn Backbone>) -> Result<Self> {
         let cpu = CpuLevel::detect()?;
-        Ok(Self { backbone, classifier: None, plan: None, digest: None, cpu })
+        Ok(Self { backbone, classifier: None, plan: None, options: None, arithmetic: "candle".to_owned(), cpu })
+    }
+
+    /// A backbone that has been brought to the device and into the numbers that `options` ask for; `digest` tells its
+    /// numbers, as they were before that, from others.
+    pub(super) fn on_device(
+        backbone: Arc<dyn Backbone>,
+        device: &Device,
+        digest: &str,
+        options: FreezeOptions,
+    ) -> Result<Self> {
+        let tf32 = options.tf32 && !device.is_cpu();
+        let kind = if device.is_cpu() { "rounded" } else { "cuda" };
+        let arithmetic = format!("{kind} 1 of {digest}, {}{}", options.precision, if tf32 { ", TF32" } else { "" });
+        let options = Some(FreezeOptions { tf32, ..options });
+        Ok(Self { options, arithmetic, ..Self::plain(backbone)? })
     }
 
     /// A backbone with a plan that was made of it for `cpu`; `digest` tells the plan's numbers from others.
@@ -45,17 +66,31 @@ impl Engine {
         if plan.features() != features {
             return Err(Error::shape("the frozen plan", format!("(N, {features})"), &[plan.features()]));
         }
-        Ok(Self { backbone, classifier, plan: Some(plan), digest: Some(digest), cpu })
+        let arithmetic = format!("plan 1 of {digest}");
+        Ok(Self { backbone, classifier, plan: Some(plan), options: None, arithmetic, cpu })
     }
 
     /// As `Frozen::identity`.
     pub(crate) fn identity(&self) -> String {
         let spec = self.backbone.spec();
-        let arithmetic = match &self.digest {
-            Some(digest) => format!("plan 1 of {digest}"),
-            None => "candle".to_owned(),
-        };
-        format!("{}, {}, {:?}, {arithmetic}", spec.name, spec.weights, spec.preprocess)
+        format!("{}, {}, {:?}, {}", spec.name, spec.weights, spec.preprocess, self.arithmetic)
+    }
+
+    /// As `Frozen::place`.
+    pub(crate) fn place(&self) -> String {
+        match &self.options {
+            None => self.cpu.to_string(),
+            Some(options) => format!("{} in {}", crate::device::name(self.device()), options.precision),
+        }
+    }
+
+    fn device(&self) -> &Device {
+        self.backbone.device()
+    }
+
+    /// How many photos are worth a pass of [`features_of_all`](Self::features_of_all).
+    pub(crate) fn chunk(&self) -> usize {
+        if self.device().is_cpu() { CHUNK } else { CHUNK_OF_GPU }
     }
 
     /// As `Frozen::features_of_pixels`.
@@ -73,6 +108,17 @@ impl Engine {
         progress: &Progress,
     ) -> Result<Tensor> {
         let features = self.backbone.spec().features;
+        #[cfg(feature = "cuda")]
+        if self.device().is_cuda() {
+            let rows = super::gpu::features_of_all(
+                &*self.backbone,
+                self.options.unwrap_or_default(),
+                photos,
+                photo,
+                progress,
+            )?;
+            return Ok(Tensor::from_vec(rows, (photos, features), &Device::Cpu)?);
+        }
         let mut rows = vec![0.0; photos * features];
         rows.par_chunks_mut(features.max(1)).with_max_len(1).enumerate().try_for_each(|(i, row)| {
             self.row(&photo(i)?, row)?;
@@ -135,7 +181,7 @@ impl Engine {
         let layers = self.backbone.layers();
         let made = match layer.checked_sub(1).and_then(|before| layers.get(before)) {
             None => photo,
-            Some(before) => self.backbone.layer(&photo, &before.name)?,
+            Some(before) => self.computed(|| self.backbone.layer(&photo, &before.name))?,
         };
         let made = made.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
         if made.len() != out.len() {
@@ -168,7 +214,7 @@ impl Engine {
                 plan.run(Photo::Rgb(&photo.rgb, preprocess), out, &mut |_| ());
             }
             None => {
-                let features = self.backbone.features(&photo.to_tensor(preprocess)?)?;
+                let features = self.computed(|| self.backbone.features(&photo.to_tensor(preprocess)?))?;
                 let features =
                     features.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
                 if features.len() != out.len() {
@@ -230,8 +276,20 @@ impl Engine {
     pub(crate) fn features(&self, photos: &Tensor) -> Result<Tensor> {
         match self.planned(photos)? {
             Some(features) => Ok(features),
-            None => Ok(self.backbone.features(&photos.detach())?.detach()),
+            None => {
+                let features = self.computed(|| self.backbone.features(&photos.detach()))?;
+                Ok(features.to_device(photos.device())?.detach())
+            }
         }
+    }
+
+    /// What `work` computes on the device, its products as fine as the options say.
+    fn computed(&self, work: impl FnOnce() -> Result<Tensor>) -> Result<Tensor> {
+        #[cfg(feature = "cuda")]
+        if self.device().is_cuda() {
+            return super::gpu::with_tf32(self.options.is_some_and(|options| options.tf32), work);
+        }
+        work()
     }
 
     /// As [`Backbone::logits`], by the plan where it fits.
@@ -240,6 +298,7 @@ impl Engine {
             let features = features.to_device(weight.device())?.to_dtype(weight.dtype())?;
             return Ok(features.matmul(&weight.t()?)?.broadcast_add(bias)?.detach());
         }
-        Ok(self.backbone.logits(&photos.detach())?.detach())
+        let logits = self.computed(|| self.backbone.logits(&photos.detach()))?;
+        Ok(logits.to_device(photos.device())?.detach())
     }
 }

@@ -4,17 +4,25 @@
 //! of our own: batch norm folded into the convolutions, bias and activation applied while sums are still in registers,
 //! nothing allocated once it runs, vector instructions chosen when it is compiled ([`CpuLevel`]), one photo a thread. Of
 //! MobileNetV2 each inverted residual is fused so that its wide middle stays in the cache; InceptionV3's larger kernels
-//! take a way with fewer multiplications. Elsewhere, and for photos of another size where a network takes them, it is
-//! the folded network in plain candle. Both give the features of the unfrozen model within 1e-4 of their largest, and
-//! neither lets a gradient through.
+//! take a way with fewer multiplications. For photos of another size where a network takes them, it is the folded network
+//! in plain candle. Both give the features of the unfrozen model within 1e-4 of their largest, and neither lets a
+//! gradient through.
+//!
+//! Where [`device::pick`](crate::device::pick) finds a GPU, it is the folded network there, batch after batch, in f32 or in
+//! halves ([`FreezeOptions`]).
 
 mod cpu;
 mod engine;
+#[cfg(feature = "cuda")]
+mod gpu;
 mod graph;
 mod kernels;
+mod options;
 mod photo;
 mod plan;
 mod program;
+#[cfg(any(feature = "cuda", test))]
+mod stream;
 mod unfreeze;
 
 #[cfg(test)]
@@ -22,14 +30,16 @@ mod tests;
 
 pub use cpu::CpuLevel;
 pub(crate) use engine::Engine;
+pub use options::{FreezeOptions, Precision};
 pub use unfreeze::{Normalise, Unfreeze};
 pub(crate) use unfreeze::{compile, digest, unknown};
 
+use crate::device::pick;
 use crate::images::Pixels;
 use crate::models::{Backbone, BackboneSpec, InceptionV3, Layers, MobileNetV2, Tap};
 use crate::notebook::Progress;
 use crate::{Error, Result};
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use graph::{Graph, GraphSpec};
 use kernels::Kernels;
 use plan::{BlockSpec, Conv, Plan, PlanSpec, digest as digest_of};
@@ -37,7 +47,8 @@ use program::{Program, WithScratch};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A backbone that will not learn any more.
+/// A backbone that will not learn any more. Photos may be anywhere, and its features, logits and layers are where the
+/// photos are, also where a GPU computes them.
 ///
 /// ```no_run
 /// use candlewick::prelude::*;
@@ -50,6 +61,8 @@ pub struct Frozen<B: Backbone = MobileNetV2> {
     /// As it was before its batch norms were folded in: what can be saved, and can learn again.
     unfolded: Arc<B>,
     engine: Arc<Engine>,
+    /// What it was told when it was frozen.
+    options: FreezeOptions,
 }
 
 impl MobileNetV2 {
@@ -57,10 +70,27 @@ impl MobileNetV2 {
     /// [`TransferModel::fine_tune`](crate::train::TransferModel::fine_tune).
     ///
     /// # Errors
-    /// [`Error::Setting`] where `CANDLEWICK_CPU` names no level of this machine; or the weights' shapes do not fit.
+    /// [`Error::Setting`] where `CANDLEWICK_CPU` names no level of this machine or `CANDLEWICK_DEVICE` no device of it; or
+    /// the weights' shapes do not fit.
     pub fn freeze(self) -> Result<Frozen<Self>> {
-        let frozen = self.folded()?.compiled(CpuLevel::detect()?)?;
-        Ok(Frozen { unfolded: Arc::new(self), ..frozen })
+        self.freeze_with(FreezeOptions::default())
+    }
+
+    /// As [`freeze`](Self::freeze), on the device and in the numbers that `options` ask for.
+    ///
+    /// # Errors
+    /// As for `freeze`.
+    pub fn freeze_with(self, options: FreezeOptions) -> Result<Frozen<Self>> {
+        let device = pick(options.device)?.device;
+        let folded = self.folded()?.to_device(&device)?;
+        let frozen = if planned(&device, options) {
+            folded.compiled(CpuLevel::detect()?)?
+        } else {
+            let digest = digest_of(folded.plan_spec()?.convolutions());
+            let narrow = folded.converted(&|tensor| Ok(tensor.to_dtype(options.precision.dtype())?))?;
+            Frozen::on_device(folded, narrow, &device, &digest, options)?
+        };
+        Ok(Frozen { unfolded: Arc::new(self), options, ..frozen })
     }
 
     /// The folded network compiled for `cpu`.
@@ -93,24 +123,56 @@ impl InceptionV3 {
     /// Folds and compiles the model. To make its weights learn again, read them again.
     ///
     /// # Errors
-    /// [`Error::Setting`] where `CANDLEWICK_CPU` names no level of this machine; or the weights' shapes do not fit.
+    /// [`Error::Setting`] where `CANDLEWICK_CPU` names no level of this machine or `CANDLEWICK_DEVICE` no device of it; or
+    /// the weights' shapes do not fit.
     pub fn freeze(self) -> Result<Frozen<Self>> {
-        let frozen = self.folded()?.compiled(CpuLevel::detect()?)?;
-        Ok(Frozen { unfolded: Arc::new(self), ..frozen })
+        self.freeze_with(FreezeOptions::default())
+    }
+
+    /// As [`freeze`](Self::freeze), on the device and in the numbers that `options` ask for.
+    ///
+    /// # Errors
+    /// As for `freeze`.
+    pub fn freeze_with(self, options: FreezeOptions) -> Result<Frozen<Self>> {
+        let device = pick(options.device)?.device;
+        let folded = self.folded()?.to_device(&device)?;
+        let frozen = if planned(&device, options) {
+            folded.compiled(CpuLevel::detect()?)?
+        } else {
+            let digest = graph_digest(&folded.graph_spec()?);
+            let narrow = folded.converted(&|tensor| Ok(tensor.to_dtype(options.precision.dtype())?))?;
+            Frozen::on_device(folded, narrow, &device, &digest, options)?
+        };
+        Ok(Frozen { unfolded: Arc::new(self), options, ..frozen })
+    }
+
+    /// What the graph needs to know of the folded network.
+    fn graph_spec(&self) -> Result<GraphSpec> {
+        let conv = |named: &crate::models::Named| Conv::of(&named.convolution);
+        let blocks = self.blocks.iter().map(|block| block.map(conv)).collect::<Result<_>>()?;
+        Ok(GraphSpec { blocks, counts_padding: self.counts_padding })
     }
 
     /// The folded network compiled for `cpu`.
     fn compiled(self, cpu: CpuLevel) -> Result<Frozen<Self>> {
-        let conv = |named: &crate::models::Named| Conv::of(&named.convolution);
-        let blocks = self.blocks.iter().map(|block| block.map(conv)).collect::<Result<_>>()?;
-        let spec = GraphSpec { blocks, counts_padding: self.counts_padding };
+        let spec = self.graph_spec()?;
         let side = self.spec.preprocess.side;
         let graph = Graph::new(&spec, (side, side), kernels(cpu)?)?;
-        let pools = if spec.counts_padding { "padding counted" } else { "padding left out" };
-        let digest = format!("{}, {pools}", digest_of(spec.convolutions()));
+        let digest = graph_digest(&spec);
         let classifier = self.classifier.clone();
         Frozen::compiled(self, classifier, graph, digest, cpu)
     }
+}
+
+/// Whether a plan of our own computes so: on the CPU, in f32.
+fn planned(device: &Device, options: FreezeOptions) -> bool {
+    device.is_cpu() && options.precision == Precision::F32
+}
+
+/// A digest of all that InceptionV3's numbers depend on.
+fn graph_digest(spec: &GraphSpec) -> String {
+    let pools = if spec.counts_padding { "padding counted" } else { "padding left out" };
+    format!("{}, {pools}", digest_of(spec.convolutions()))
 }
 
 /// The kernels of a level.
@@ -132,7 +194,8 @@ impl<B: Backbone> Frozen<B> {
     /// [`Error::Setting`] where `CANDLEWICK_CPU` names no level of this machine.
     pub fn plain(backbone: B) -> Result<Self> {
         let backbone = Arc::new(backbone);
-        Ok(Self { engine: Arc::new(Engine::plain(backbone.clone())?), unfolded: Arc::clone(&backbone), backbone })
+        let (engine, options) = (Arc::new(Engine::plain(backbone.clone())?), FreezeOptions::default());
+        Ok(Self { engine, unfolded: Arc::clone(&backbone), backbone, options })
     }
 
     /// `classifier`: weight `(classes, F)` and bias `(classes,)` of the backbone's own head, to run behind the plan.
@@ -146,11 +209,19 @@ impl<B: Backbone> Frozen<B> {
         let backbone = Arc::new(backbone);
         let classifier = classifier.map(|(weight, bias)| (weight.detach(), bias.detach()));
         let plan = Box::new(WithScratch::new(plan));
-        let engine = Engine::compiled(backbone.clone(), classifier, plan, digest, cpu)?;
-        Ok(Self { engine: Arc::new(engine), unfolded: Arc::clone(&backbone), backbone })
+        let engine = Arc::new(Engine::compiled(backbone.clone(), classifier, plan, digest, cpu)?);
+        Ok(Self { engine, unfolded: Arc::clone(&backbone), backbone, options: FreezeOptions::default() })
     }
 
-    /// The folded network in plain candle, through which gradients can flow: for heat maps and filters.
+    /// `narrow` is the backbone in the numbers that the options ask for.
+    fn on_device(backbone: B, narrow: B, device: &Device, digest: &str, options: FreezeOptions) -> Result<Self> {
+        let backbone = Arc::new(backbone);
+        let engine = Arc::new(Engine::on_device(Arc::new(narrow), device, digest, options)?);
+        Ok(Self { engine, unfolded: Arc::clone(&backbone), backbone, options })
+    }
+
+    /// The folded network in plain candle and f32, through which gradients can flow: for heat maps and filters. It is where
+    /// the frozen one computes, takes photos from any device, and answers on its own.
     pub fn backbone(&self) -> &B {
         &self.backbone
     }
@@ -158,6 +229,11 @@ impl<B: Backbone> Frozen<B> {
     /// The network as it was before its batch norms were folded in.
     pub(crate) fn unfolded(&self) -> &Arc<B> {
         &self.unfolded
+    }
+
+    /// What it was told when it was frozen.
+    pub(crate) fn options(&self) -> FreezeOptions {
+        self.options
     }
 
     /// What computes the features, without the backbone's type.
@@ -170,11 +246,16 @@ impl<B: Backbone> Frozen<B> {
         self.engine.cpu
     }
 
+    /// Where and how it computes: `avx512`, the vector instructions of the plan, or `GPU 0 in f16`.
+    pub fn place(&self) -> String {
+        self.engine.place()
+    }
+
     /// A name for the features it gives: for keys of caches.
     ///
     /// It holds the architecture, the weights' identity, the preprocessing, and the arithmetic: candle, or the plan
-    /// with a digest of all its numbers, so that other tensors under the same identity are other weights. The
-    /// [`CpuLevel`] is left out: it moves features by rounding only.
+    /// with a digest of all its numbers, so that other tensors under the same identity are other weights; on a GPU also the
+    /// precision. The [`CpuLevel`] and the kind of GPU are left out: they move features by rounding only.
     pub fn identity(&self) -> String {
         self.engine.identity()
     }
@@ -228,7 +309,11 @@ impl<B: Backbone> Backbone for Frozen<B> {
 
     fn tapped(&self, photos: &Tensor, tap: &mut Tap<'_>) -> Result<Option<Tensor>> {
         let features = self.backbone.tapped(&photos.detach(), &mut |name, x| tap(name, x.detach()))?;
-        Ok(features.map(|features| features.detach()))
+        features.map(|features| Ok(features.to_device(photos.device())?.detach())).transpose()
+    }
+
+    fn layer(&self, photos: &Tensor, name: &str) -> Result<Tensor> {
+        Ok(self.backbone.layer(&photos.detach(), name)?.to_device(photos.device())?.detach())
     }
 
     fn layer_names(&self) -> Vec<String> {
@@ -246,10 +331,14 @@ impl<B: Backbone> Backbone for Frozen<B> {
     fn rectified(&self) -> Vec<String> {
         self.backbone.rectified()
     }
+
+    fn device(&self) -> &Device {
+        self.backbone.device()
+    }
 }
 
 impl<B: Backbone> std::fmt::Debug for Frozen<B> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Frozen({}, {})", self.identity(), self.cpu())
+        write!(f, "Frozen({}, {})", self.identity(), self.place())
     }
 }

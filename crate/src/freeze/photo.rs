@@ -21,6 +21,12 @@ impl Photo<'_> {
     }
 }
 
+/// Bytes of a square photo.
+#[cfg(any(feature = "cuda", test))]
+pub(super) fn photo_bytes(side: usize) -> usize {
+    3 * side * side
+}
+
 /// The size of photos, and how many pixels of zeros are around them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PhotoFrame {

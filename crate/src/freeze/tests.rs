@@ -207,3 +207,56 @@ fn bumped(tensor: &Tensor) -> Tensor {
     numbers[0] += 1e-3;
     Tensor::from_vec(numbers, tensor.shape(), tensor.device()).unwrap()
 }
+
+/// The cosine of two rows.
+fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(a * b)).sum::<f64>();
+    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+}
+
+/// What halves cost. On the CPU they are rounded to and not computed in, which is what a GPU does to what lies between
+/// layers.
+#[test]
+fn halves_give_nearly_the_same_features_under_another_name() {
+    let half =
+        |precision| FreezeOptions { device: crate::device::DeviceChoice::Cpu, precision, ..FreezeOptions::default() };
+    let row = |frozen: &dyn Backbone, x: &Tensor| {
+        frozen.features(x).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap()
+    };
+    let check = |what: &str, fine: &dyn Backbone, coarse: &dyn Backbone, x: &Tensor, least: f64| {
+        let (fine, coarse) = (row(fine, x), row(coarse, x));
+        let alike = cosine(&fine, &coarse);
+        assert!(alike >= least && alike < 1.0 - 1e-12, "{what}: {alike}, and rounding must be seen");
+    };
+    let mobilenet = MobileNetV2::random(7).unwrap();
+    let inception = InceptionV3::random(7).unwrap();
+    let x = photo(1, 224).to_tensor(&Preprocess::IMAGENET).unwrap();
+    let large = photo(1, 299).to_tensor(&Preprocess::INCEPTION).unwrap();
+    let mut names = Vec::new();
+    for (precision, least) in [(Precision::F16, 0.9999), (Precision::Bf16, 0.999)] {
+        let coarse = mobilenet.clone().freeze_with(half(precision)).unwrap();
+        check(precision.name(), &mobilenet.clone().freeze_with(half(Precision::F32)).unwrap(), &coarse, &x, least);
+        assert_eq!(coarse.place(), format!("the CPU in {precision}"));
+        // Heat maps keep f32.
+        assert_eq!(coarse.backbone().layer(&x, "features.18").unwrap().dtype(), DType::F32);
+        names.push(coarse.identity());
+        let coarse = inception.clone().freeze_with(half(precision)).unwrap();
+        check(precision.name(), &inception.clone().freeze_with(half(Precision::F32)).unwrap(), &coarse, &large, least);
+        names.push(coarse.identity());
+    }
+    names.push(mobilenet.clone().freeze_with(half(Precision::F32)).unwrap().identity());
+    // What is asked of a GPU alone changes nothing on the CPU.
+    let tf32 = FreezeOptions { tf32: true, ..half(Precision::F32) };
+    assert_eq!(Some(&mobilenet.clone().freeze_with(tf32).unwrap().identity()), names.last());
+    let distinct: std::collections::HashSet<&String> = names.iter().collect();
+    assert_eq!(distinct.len(), names.len(), "{names:#?}");
+    assert!(names[0].contains("f16") && names[2].contains("bf16"), "{names:#?}");
+}
+
+#[cfg(not(feature = "cuda"))]
+#[test]
+fn a_gpu_asked_of_a_build_for_the_cpu_is_an_error_that_says_what_to_do() {
+    let options = FreezeOptions { device: crate::device::DeviceChoice::Cuda(0), ..FreezeOptions::default() };
+    let error = MobileNetV2::random(3).unwrap().freeze_with(options).unwrap_err().to_string();
+    assert!(error.contains("cuda:0") && error.contains("feature `cuda`"), "{error}");
+}

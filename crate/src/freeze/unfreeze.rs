@@ -1,6 +1,6 @@
 //! The way back from frozen: a backbone's weights by name, to be saved or learnt again, and the backbone made of them.
 
-use super::{Engine, Frozen};
+use super::{Engine, FreezeOptions, Frozen};
 use crate::fetch::Hasher;
 use crate::models::{BACKBONES, Backbone, BatchNorm, InceptionV3, MobileNetV2};
 use crate::weights::Weights;
@@ -47,6 +47,18 @@ pub trait Unfreeze: Backbone {
     fn frozen(self) -> Result<Frozen<Self>>
     where
         Self: Sized;
+
+    /// As [`frozen`](Self::frozen), on the device and in the numbers that `options` ask for, where the architecture can.
+    ///
+    /// # Errors
+    /// As for `frozen`, and where there is no such device.
+    fn frozen_with(self, options: FreezeOptions) -> Result<Frozen<Self>>
+    where
+        Self: Sized,
+    {
+        let _ = options;
+        self.frozen()
+    }
 }
 
 impl Unfreeze for MobileNetV2 {
@@ -69,6 +81,10 @@ impl Unfreeze for MobileNetV2 {
     fn frozen(self) -> Result<Frozen<Self>> {
         self.freeze()
     }
+
+    fn frozen_with(self, options: FreezeOptions) -> Result<Frozen<Self>> {
+        self.freeze_with(options)
+    }
 }
 
 impl Unfreeze for InceptionV3 {
@@ -86,6 +102,10 @@ impl Unfreeze for InceptionV3 {
 
     fn frozen(self) -> Result<Frozen<Self>> {
         self.freeze()
+    }
+
+    fn frozen_with(self, options: FreezeOptions) -> Result<Frozen<Self>> {
+        self.freeze_with(options)
     }
 
     fn with_weights(&self, weights: &Weights) -> Result<Self> {

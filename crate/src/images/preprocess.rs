@@ -31,6 +31,13 @@ impl Preprocess {
         Self { side, mean: [0.0; 3], std: [1.0; 3] }
     }
 
+    /// The same as one factor and one summand a channel, for bytes: `byte * factor + summand`.
+    #[cfg(any(feature = "cuda", test))]
+    pub(crate) fn factor_and_summand(&self) -> ([f32; 3], [f32; 3]) {
+        let each = |of: &dyn Fn(usize) -> f32| std::array::from_fn(of);
+        (each(&|channel| 1.0 / (255.0 * self.std[channel])), each(&|channel| -self.mean[channel] / self.std[channel]))
+    }
+
     /// `(H, W, 3)` bytes to `(3, H, W)` values; `to` is as long as `rgb`.
     pub(crate) fn normalise(&self, rgb: &[u8], to: &mut [f32]) {
         let plane = rgb.len() / 3;

@@ -1,17 +1,23 @@
-//! A factor and a summand for each channel, on the CPU: one pass forwards, two backwards.
+//! A factor and a summand for each channel: one pass forwards, two backwards.
 //!
 //! It is what a batch norm with stored statistics comes to. candle's own needs several passes with broadcasting, and sums
 //! gradients over photos, rows and columns number by number.
 
-use super::contiguous::{is_ours, values};
+use super::contiguous::{is_ours_anywhere, values};
+#[cfg(any(feature = "cuda", test))]
+use super::layers::Activation;
+#[cfg(any(feature = "cuda", test))]
+use crate::cuda;
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
 /// `x * factor + summand` for `(N, C, H, W)` and twice `(C,)`; differentiable in all three, once.
 pub(super) fn scale_and_shift(x: &Tensor, factor: &Tensor, summand: &Tensor) -> Result<Tensor> {
     let channels = x.dims4()?.1;
-    let fits = |t: &Tensor| t.dims() == [channels] && is_ours(t);
-    if !(is_ours(x) && fits(factor) && fits(summand)) {
+    let fits = |t: &Tensor| t.dims() == [channels] && is_ours_anywhere(t) && t.dtype() == x.dtype();
+    if !(is_ours_anywhere(x) && fits(factor) && fits(summand)) {
         let along_channels = |t: &Tensor| t.reshape((1, (), 1, 1));
         return x.broadcast_mul(&along_channels(factor)?)?.broadcast_add(&along_channels(summand)?);
     }
@@ -49,6 +55,20 @@ impl CustomOp3 for Forward {
         Ok((CpuStorage::F32(out), xl.shape().clone()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        xl: &Layout,
+        factor: &CudaStorage,
+        fl: &Layout,
+        summand: &CudaStorage,
+        sl: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let launch = cuda::scale(xl.shape().dims4()?, Activation::Linear)?;
+        cuda::run(&launch, &[(x, xl), (factor, fl), (summand, sl)])
+    }
+
     fn bwd(
         &self,
         x: &Tensor,
@@ -81,6 +101,17 @@ impl CustomOp2 for ToInput {
         });
         Ok((CpuStorage::F32(to_x), gl.shape().clone()))
     }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        g: &CudaStorage,
+        gl: &Layout,
+        factor: &CudaStorage,
+        fl: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        cuda::run(&cuda::scale(gl.shape().dims4()?, Activation::Linear)?, &[(g, gl), (factor, fl)])
+    }
 }
 
 impl CustomOp2 for ToBoth {
@@ -101,6 +132,11 @@ impl CustomOp2 for ToBoth {
         let sums: Vec<(f32, f32)> = (0..channels).into_par_iter().map(sums).collect();
         let both = sums.iter().map(|(products, _)| *products).chain(sums.iter().map(|(_, sum)| *sum)).collect();
         Ok((CpuStorage::F32(both), (2, channels).into()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, xl: &Layout, g: &CudaStorage, gl: &Layout) -> Result<(CudaStorage, Shape)> {
+        cuda::run(&cuda::scale_to_both(xl.shape().dims4()?)?, &[(x, xl), (g, gl)])
     }
 }
 
@@ -152,6 +188,22 @@ mod tests {
             let (ours, theirs) = (ours.get(variable).unwrap(), theirs.get(variable).unwrap());
             assert!(ours.dims() == theirs.dims() && close(ours, theirs), "{:?}", variable.dims());
         }
+    }
+
+    #[test]
+    fn a_gpus_kernels_compute_the_same() {
+        let Some(host) = cuda::host() else { return };
+        let (x, g) = (ramp(&[3, 5, 4, 7], 0.7), ramp(&[3, 5, 4, 7], 0.31));
+        let (factor, summand) = (ramp(&[5], 1.3), ramp(&[5], 0.9));
+        let scale = |activation| cuda::scale((3, 5, 4, 7), activation).unwrap();
+        let forward = |at: &[Tensor]| scale_and_shift(&at[0], &at[1], &at[2]).unwrap();
+        host.compare(&scale(Activation::Linear), &[&x, &factor, &summand], forward, "forwards");
+        let relu = |at: &[Tensor]| forward(at).relu().unwrap();
+        host.compare(&scale(Activation::Relu), &[&x, &factor, &summand], relu, "with ReLU");
+        let to_input = |at: &[Tensor]| at[0].apply_op2_no_bwd(&at[1], &ToInput).unwrap();
+        host.compare(&scale(Activation::Linear), &[&g, &factor], to_input, "to input");
+        let to_both = |at: &[Tensor]| at[0].apply_op2_no_bwd(&at[1], &ToBoth).unwrap();
+        host.compare(&cuda::scale_to_both((3, 5, 4, 7)).unwrap(), &[&x, &g], to_both, "to factor and summand");
     }
 
     #[test]

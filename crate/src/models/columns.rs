@@ -235,3 +235,50 @@ fn product(a: &CpuStorage, al: &Layout, b: &CpuStorage, bl: &Layout) -> Result<V
         other => Err(Error::UnsupportedDTypeForOp(other.dtype(), "convolution").bt()),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use candle_core::{DType, Device};
+
+    /// A GPU unrolls what a kernel meets, and multiplies: with a kernel for each tap that is 1 there and 0 elsewhere, a
+    /// convolution does nothing but unroll, and its gradient nothing but roll up.
+    #[test]
+    fn a_gpu_unrolls_and_rolls_up_as_a_convolution_with_unit_kernels() {
+        let Some(host) = crate::cuda::host() else { return };
+        // (channels, height, width, kernel, stride, padding): Inception's kinds, and what is left over at edges.
+        let cases = [
+            (3, 9, 11, (3, 3), 2, (0, 0)),
+            (2, 8, 9, (3, 3), 2, (1, 1)),
+            (2, 6, 5, (1, 7), 1, (0, 3)),
+            (2, 5, 6, (7, 1), 1, (3, 0)),
+            (1, 7, 7, (5, 5), 1, (2, 2)),
+            (1, 1, 1, (3, 3), 1, (1, 1)),
+            (3, 4, 4, (1, 1), 2, (0, 0)),
+        ];
+        for case in cases {
+            let (channels, height, width, kernel, stride, padding) = case;
+            let depth = channels * kernel.0 * kernel.1;
+            let values = |count: usize, step: f32| (0..count).map(move |i| ((i as f32 + 1.) * step).sin());
+            let tensor = |shape: &[usize], step: f32| {
+                let values = values(shape.iter().product(), step);
+                Tensor::from_iter(values, &Device::Cpu).unwrap().reshape(shape).unwrap()
+            };
+            let units = Tensor::eye(depth, DType::F32, &Device::Cpu).unwrap();
+            let units = units.reshape((depth, channels, kernel.0, kernel.1)).unwrap();
+            let taps = Taps { stride, padding, input: (height, width), kernel };
+            let window = taps.window(2, channels);
+            let x = tensor(&[2, channels, height, width], 0.7);
+            let unrolled = |at: &[Tensor]| convolve(&at[0], &units, stride, padding).unwrap().flatten_from(2).unwrap();
+            host.compare(&window.unroll().unwrap(), &[&x], unrolled, &format!("unrolled, {case:?}"));
+            let (rows, columns) = taps.output();
+            let g = tensor(&[2, depth, rows * columns], 1.3);
+            let rolled_up = |at: &[Tensor]| {
+                let gradient = at[0].reshape((2, depth, rows, columns)).unwrap();
+                gradient.apply_op2_no_bwd(&units, &ToInput(taps)).unwrap()
+            };
+            host.compare(&window.roll_up().unwrap(), &[&g], rolled_up, &format!("rolled up, {case:?}"));
+        }
+    }
+}

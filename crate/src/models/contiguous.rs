@@ -1,4 +1,4 @@
-//! What our own operations on the CPU take: f32, one number behind the other.
+//! What our own operations take: one number behind the other, on the CPU in f32.
 
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, DType, Error, Layout, Result, Tensor, bail};
@@ -11,7 +11,13 @@ pub(super) fn is_ours(x: &Tensor) -> bool {
     x.device().is_cpu() && x.dtype() == DType::F32
 }
 
-/// The values of a contiguous tensor, for the operation of that name.
+/// The same, or on a GPU in f32 or a half: for operations that have a kernel there.
+pub(super) fn is_ours_anywhere(x: &Tensor) -> bool {
+    let gpu = cfg!(feature = "cuda") && x.device().is_cuda();
+    is_ours(x) || gpu && matches!(x.dtype(), DType::F32 | DType::F16 | DType::BF16)
+}
+
+/// The values of a contiguous tensor on the CPU, for the operation of that name.
 pub(super) fn values<'a>(storage: &'a CpuStorage, layout: &Layout, operation: &'static str) -> Result<&'a [f32]> {
     let CpuStorage::F32(values) = storage else {
         return Err(Error::UnsupportedDTypeForOp(storage.dtype(), operation).bt());

@@ -1,25 +1,44 @@
-//! Depthwise convolution on the CPU: each channel with its own small kernel, forwards and backwards.
+//! Depthwise convolution: each channel with its own small kernel, forwards and backwards.
 //!
 //! candle takes a grouped convolution apart into one call a channel, which is most of a MobileNet's time. Here all
-//! planes are one parallel loop, and its gradients are two more; the numbers are the same.
+//! planes are one parallel loop on the CPU, one launch on a GPU, and its gradients are two more; the numbers are the same.
 
-use super::contiguous::{is_ours, values};
+use super::contiguous::{is_ours_anywhere, values};
+#[cfg(feature = "cuda")]
+use super::layers::Activation;
 use super::taps::Taps;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
+#[cfg(feature = "cuda")]
+use candle_core::{CudaStorage, CustomOp3, bail};
 use rayon::prelude::*;
 
-/// Whether [`depthwise`] can convolve these: a kernel `(C, 1, h, w)`, both on the CPU in f32.
+/// Whether [`depthwise`] can convolve these: a kernel `(C, 1, h, w)`, both where [`is_ours_anywhere`] takes them.
 pub(super) fn applies(x: &Tensor, kernel: &Tensor, groups: usize) -> bool {
     let one_each = kernel.dims().first() == Some(&groups) && kernel.dims().get(1) == Some(&1);
-    groups > 1 && one_each && is_ours(x) && is_ours(kernel)
+    groups > 1 && one_each && is_ours_anywhere(x) && is_ours_anywhere(kernel) && x.dtype() == kernel.dtype()
 }
 
 /// `(N, C, H, W)` with `(C, 1, h, w)` to `(N, C, H', W')`; differentiable in both, once.
 pub(super) fn depthwise(x: &Tensor, kernel: &Tensor, stride: usize, padding: usize) -> Result<Tensor> {
+    x.contiguous()?.apply_op2(&kernel.contiguous()?, Forward(taps(x, kernel, stride, padding)?))
+}
+
+/// The same on a GPU with a bias `(C,)` and an activation behind it, in one launch; not differentiable.
+#[cfg(feature = "cuda")]
+pub(super) fn depthwise_fused(
+    x: &Tensor,
+    (kernel, bias): (&Tensor, &Tensor),
+    (stride, padding): (usize, usize),
+    activation: Activation,
+) -> Result<Tensor> {
+    let fused = Fused(taps(x, kernel, stride, padding)?, activation);
+    x.contiguous()?.apply_op3_no_bwd(&kernel.contiguous()?, &bias.contiguous()?, &fused)
+}
+
+fn taps(x: &Tensor, kernel: &Tensor, stride: usize, padding: usize) -> Result<Taps> {
     let (_, _, height, width) = x.dims4()?;
     let (_, _, rows, columns) = kernel.dims4()?;
-    let taps = Taps { stride, padding: (padding, padding), input: (height, width), kernel: (rows, columns) };
-    x.contiguous()?.apply_op2(&kernel.contiguous()?, Forward(taps))
+    Ok(Taps { stride, padding: (padding, padding), input: (height, width), kernel: (rows, columns) })
 }
 
 /// The gradient of the input, which has so many rows and columns, from that of what [`depthwise`] makes of it.
@@ -62,6 +81,12 @@ impl CustomOp2 for Forward {
         Ok((CpuStorage::F32(out), (count, channels, out_height, out_width).into()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, xl: &Layout, k: &CudaStorage, kl: &Layout) -> Result<(CudaStorage, Shape)> {
+        let (count, channels, ..) = xl.shape().dims4()?;
+        crate::cuda::run(&self.0.window(count, channels).forward(Activation::Linear)?, &[(x, xl), (k, kl)])
+    }
+
     fn bwd(&self, x: &Tensor, k: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let gradient = gradient.contiguous()?;
         let to_x = x.track_op().then(|| gradient.apply_op2_no_bwd(k, &ToInput(self.0))).transpose()?;
@@ -93,6 +118,12 @@ impl CustomOp2 for ToInput {
         );
         Ok((CpuStorage::F32(to_x), (count, channels, height, width).into()))
     }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, g: &CudaStorage, gl: &Layout, k: &CudaStorage, kl: &Layout) -> Result<(CudaStorage, Shape)> {
+        let (count, channels, ..) = gl.shape().dims4()?;
+        crate::cuda::run(&self.0.window(count, channels).to_input()?, &[(g, gl), (k, kl)])
+    }
 }
 
 impl CustomOp2 for ToKernel {
@@ -119,6 +150,48 @@ impl CustomOp2 for ToKernel {
         });
         Ok((CpuStorage::F32(to_k), (channels, 1, rows, columns).into()))
     }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, xl: &Layout, g: &CudaStorage, gl: &Layout) -> Result<(CudaStorage, Shape)> {
+        let (count, channels, ..) = xl.shape().dims4()?;
+        crate::cuda::run(&self.0.window(count, channels).to_kernel()?, &[(x, xl), (g, gl)])
+    }
+}
+
+/// The convolution with bias and activation: arguments input, kernel and bias.
+#[cfg(feature = "cuda")]
+struct Fused(Taps, Activation);
+
+#[cfg(feature = "cuda")]
+impl CustomOp3 for Fused {
+    fn name(&self) -> &'static str {
+        "depthwise-fused"
+    }
+
+    fn cpu_fwd(
+        &self,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        bail!("depthwise-fused is for GPUs: on the CPU the frozen plan does this")
+    }
+
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        xl: &Layout,
+        k: &CudaStorage,
+        kl: &Layout,
+        b: &CudaStorage,
+        bl: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let (count, channels, ..) = xl.shape().dims4()?;
+        crate::cuda::run(&self.0.window(count, channels).forward(self.1)?, &[(x, xl), (k, kl), (b, bl)])
+    }
 }
 
 /// `out += factor * x`, the pixels of `x` being `stride` apart. The two usual strides are known to the compiler.
@@ -134,6 +207,7 @@ fn add(out: &mut [f32], x: &[f32], stride: usize, factor: f32) {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::models::Activation;
     use candle_core::{Device, Var};
 
     /// Values that look random and are the same everywhere.
@@ -191,6 +265,35 @@ mod tests {
                 let (ours, theirs) = (ours.get(variable).unwrap(), theirs.get(variable).unwrap());
                 assert!(furthest(ours, theirs) < 2e-5, "{case:?}: gradient {:?}", variable.dims());
             }
+        }
+    }
+
+    #[test]
+    fn a_gpus_kernels_compute_the_same() {
+        let Some(host) = crate::cuda::host() else { return };
+        let cases = [(2, 5, 9, 12, 3, 1, 1), (2, 3, 9, 12, 3, 2, 1), (1, 2, 7, 6, 5, 1, 2), (1, 2, 7, 6, 5, 3, 0)];
+        let small = [(3, 2, 1, 1, 3, 1, 1), (1, 2, 2, 1, 3, 2, 1), (1, 4, 6, 6, 1, 1, 0), (2, 3, 14, 14, 5, 2, 2)];
+        for case in cases.into_iter().chain(small) {
+            let (photos, channels, height, width, kernel, stride, padding) = case;
+            let (x, k) = (noise((photos, channels, height, width), 1), noise((channels, 1, kernel, kernel), 2));
+            let taps = taps(&x, &k, stride, padding).unwrap();
+            let window = taps.window(photos, channels);
+            let bias = noise((1, channels, 1, 1), 4).flatten_all().unwrap();
+            let (out_height, out_width) = taps.output();
+            let g = noise((photos, channels, out_height, out_width), 3);
+            let what = |operation: &str| format!("{operation}, {case:?}");
+            let bare = |at: &[Tensor]| depthwise(&at[0], &at[1], stride, padding).unwrap();
+            let biased = |at: &[Tensor]| bare(at).broadcast_add(&at[2].reshape((1, channels, 1, 1)).unwrap()).unwrap();
+            let forward = |activation| window.forward(activation).unwrap();
+            host.compare(&forward(Activation::Linear), &[&x, &k], bare, &what("bare"));
+            let relu6 = |at: &[Tensor]| biased(at).clamp(0f32, 6f32).unwrap();
+            host.compare(&forward(Activation::Relu6), &[&x, &k, &bias], relu6, &what("fused"));
+            let relu = |at: &[Tensor]| biased(at).relu().unwrap();
+            host.compare(&forward(Activation::Relu), &[&x, &k, &bias], relu, &what("with ReLU"));
+            let to_input = |at: &[Tensor]| at[0].apply_op2_no_bwd(&at[1], &ToInput(taps)).unwrap();
+            host.compare(&window.to_input().unwrap(), &[&g, &k], to_input, &what("to input"));
+            let to_kernel = |at: &[Tensor]| at[0].apply_op2_no_bwd(&at[1], &ToKernel(taps)).unwrap();
+            host.compare(&window.to_kernel().unwrap(), &[&x, &g], to_kernel, &what("to kernel"));
         }
     }
 

@@ -1,14 +1,16 @@
-//! The largest of each 3x3 window on the CPU: one pass forwards and one backwards.
+//! The largest of each 3x3 window: one pass forwards and one backwards.
 //!
 //! As maxima of maxima, each finds its gradient in some ten passes over the activations.
 
-use super::contiguous::{is_ours, values};
+use super::contiguous::{is_ours_anywhere, values};
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
-/// Whether [`largest`] can take this: on the CPU in f32.
+/// Whether [`largest`] can take this: on the CPU in f32, on a GPU in halves too.
 pub(super) fn applies(x: &Tensor) -> bool {
-    is_ours(x)
+    is_ours_anywhere(x)
 }
 
 /// The largest of each 3x3 window, two pixels apart: `(N, C, H, W)`, H and W at least 3, to
@@ -42,6 +44,11 @@ impl CustomOp1 for Forward {
         Ok((CpuStorage::F32(out), (photos, channels, windows.rows, windows.columns).into()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        crate::cuda::run(&crate::cuda::max_pool(layout.shape().dims4()?, false)?, &[(x, layout)])
+    }
+
     fn bwd(&self, x: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
         Ok(Some(x.contiguous()?.apply_op2_no_bwd(&gradient.contiguous()?, &Backward)?))
     }
@@ -61,6 +68,11 @@ impl CustomOp2 for Backward {
             .zip(x.par_chunks(windows.plane()).zip(gradients))
             .for_each(|(to_x, (x, g))| windows.each_largest(x, |window, pixel| to_x[pixel] += g[window]));
         Ok((CpuStorage::F32(to_x), xl.shape().clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, xl: &Layout, g: &CudaStorage, gl: &Layout) -> Result<(CudaStorage, Shape)> {
+        crate::cuda::run(&crate::cuda::max_pool(xl.shape().dims4()?, true)?, &[(x, xl), (g, gl)])
     }
 }
 

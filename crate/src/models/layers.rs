@@ -6,9 +6,13 @@ use super::depthwise::{self, applies, depthwise};
 use super::relu6::{self, relu, relu6};
 use super::tap::{Names, Run};
 use super::trail::{Back, Trail};
+#[cfg(feature = "cuda")]
+use super::{contiguous::is_ours_anywhere, unrolled};
 use crate::freeze::Normalise;
 use crate::{Error, Result};
-use candle_core::Tensor;
+#[cfg(feature = "cuda")]
+use candle_core::{CpuStorage, CudaStorage, InplaceOp2, Layout, bail};
+use candle_core::{DType, Tensor};
 
 /// The stored statistics and scale of a batch norm, each of shape `(C,)`.
 #[derive(Clone, Debug)]
@@ -47,17 +51,15 @@ impl Activation {
 
     /// The same, with the way back where one is kept.
     fn run(self, x: Tensor, run: &mut Run<'_>) -> Result<Tensor> {
-        let upper = match self {
-            Self::Linear => return Ok(x),
-            Self::Relu => f32::INFINITY,
-            Self::Relu6 => 6.,
-        };
+        if self == Self::Linear {
+            return Ok(x);
+        }
         let y = self.forward(x.clone())?;
         if let Some(trail) = &mut run.trail
             && columns::applies(&x, &y)
         {
             let before = x.detach();
-            trail.step(&y, &x, Box::new(move |g| relu6::to_input(&before, g, upper)));
+            trail.step(&y, &x, Box::new(move |g| relu6::to_input(&before, g, self)));
         }
         Ok(y)
     }
@@ -126,23 +128,32 @@ impl Convolution {
     /// # Errors
     /// Where the input's channels do not fit, or it is smaller than the kernel.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.activation.forward(self.norm(self.convolve(x)?, &BatchNorm::stored)?)
+        self.whole(x, &BatchNorm::stored)
     }
 
     /// As [`forward`](Self::forward) in a run of the network: its parts are `names`.
     pub(super) fn run(&self, x: &Tensor, names: &Names, run: &mut Run<'_>) -> Result<Option<Tensor>> {
+        let Some(tap) = &mut run.tap else { return self.whole(x, run.normalise).map(Some) };
+        if x.device().is_cpu() && is_half(x.dtype()) {
+            // As in `whole`, and what is looked at is a half too.
+            let wide = self.converted(&|tensor| Ok(tensor.to_dtype(DType::F32)?))?;
+            let to = |y: Option<Tensor>, dtype| y.map(|y| Ok::<_, Error>(y.to_dtype(dtype)?)).transpose();
+            let mut narrow = |name: &str, y: Tensor| to(tap(name, y.to_dtype(x.dtype())?)?, DType::F32);
+            let mut run = Run { normalise: run.normalise, tap: Some(&mut narrow), trail: None };
+            return to(wide.run(&x.to_dtype(DType::F32)?, names, &mut run)?, x.dtype());
+        }
         let mut y = Some(self.convolve(x)?);
         if self.batch_norm.is_some() {
-            y = y.map_or(Ok(None), |y| (run.tap)(&names.kernel, y))?;
+            y = y.map_or(Ok(None), |y| run.meet(&names.kernel, y))?;
         }
         let Some(y) = y else { return Ok(None) };
         let y = self.norm(y, run.normalise)?;
         if let Some(trail) = &mut run.trail {
             self.trail(x, &y, trail)?;
         }
-        let Some(y) = (run.tap)(&names.norm, y)? else { return Ok(None) };
+        let Some(y) = run.meet(&names.norm, y)? else { return Ok(None) };
         let y = self.activation.run(y, run)?;
-        names.activation.iter().try_fold(Some(y), |y, name| y.map_or(Ok(None), |y| (run.tap)(name, y)))
+        names.activation.iter().try_fold(Some(y), |y, name| y.map_or(Ok(None), |y| run.meet(name, y)))
     }
 
     /// The names of its parts that a run meets, in order.
@@ -151,10 +162,29 @@ impl Convolution {
         kernel.into_iter().chain([names.norm]).chain(names.activation).collect()
     }
 
+    /// All of it, with nobody looking on between its parts.
+    fn whole(&self, x: &Tensor, normalise: &Normalise<'_>) -> Result<Tensor> {
+        if x.device().is_cpu() && is_half(x.dtype()) {
+            // The CPU has no arithmetic for halves: what a GPU does in its registers, f32 does here, and what lies between
+            // two layers is a half.
+            let wide = self.converted(&|tensor| Ok(tensor.to_dtype(DType::F32)?))?;
+            return Ok(wide.whole(&x.to_dtype(DType::F32)?, normalise)?.to_dtype(x.dtype())?);
+        }
+        #[cfg(feature = "cuda")]
+        if let Some(y) = self.fused(x)? {
+            return Ok(y);
+        }
+        self.activation.forward(self.norm(self.convolve(x)?, normalise)?)
+    }
+
     /// What follows the bare convolution, without the activation.
     fn norm(&self, mut y: Tensor, normalise: &Normalise<'_>) -> Result<Tensor> {
         if let Some(bias) = &self.bias {
-            y = scale_and_shift(&y, &bias.ones_like()?, bias)?;
+            // On the CPU in f32 this is one pass, and so is its gradient.
+            y = match columns::applies(&y, bias) {
+                true => scale_and_shift(&y, &bias.ones_like()?, bias)?,
+                false => y.broadcast_add(&bias.reshape((1, (), 1, 1))?)?,
+            };
         }
         match &self.batch_norm {
             Some(batch_norm) => normalise(batch_norm, &y),
@@ -180,22 +210,72 @@ impl Convolution {
         Ok(())
     }
 
-    fn convolve(&self, x: &Tensor) -> Result<Tensor> {
+    /// On a GPU, once folded and where nothing learns: bias and activation applied where the numbers are written, or over
+    /// them. None elsewhere.
+    #[cfg(feature = "cuda")]
+    fn fused(&self, x: &Tensor) -> Result<Option<Tensor>> {
+        let (Some(bias), None) = (&self.bias, &self.batch_norm) else { return Ok(None) };
+        let learns = [x, &self.weight, bias].into_iter().any(Tensor::track_op);
+        if learns || !x.device().is_cuda() || !is_ours_anywhere(x) || x.dtype() != bias.dtype() {
+            return Ok(None);
+        }
+        self.check(x)?;
+        if self.padding.0 == self.padding.1 && applies(x, &self.weight, self.groups) {
+            let step = (self.stride, self.padding.0);
+            return Ok(Some(depthwise::depthwise_fused(x, (&self.weight, bias), step, self.activation)?));
+        }
+        let y = self.convolve(x)?.contiguous()?;
+        y.inplace_op2(&bias.contiguous()?, &BiasAndActivation(self.activation))?;
+        Ok(Some(y))
+    }
+
+    /// The same with each tensor as `convert` makes it: on another device, of another type.
+    pub(crate) fn converted(&self, convert: &dyn Fn(&Tensor) -> Result<Tensor>) -> Result<Self> {
+        let norm = |norm: &BatchNorm| {
+            Ok::<_, Error>(BatchNorm {
+                weight: convert(&norm.weight)?,
+                bias: convert(&norm.bias)?,
+                running_mean: convert(&norm.running_mean)?,
+                running_var: convert(&norm.running_var)?,
+                eps: norm.eps,
+            })
+        };
+        Ok(Self {
+            weight: convert(&self.weight)?,
+            bias: self.bias.as_ref().map(convert).transpose()?,
+            batch_norm: self.batch_norm.as_ref().map(norm).transpose()?,
+            ..self.clone()
+        })
+    }
+
+    /// [`Error::Shape`] where the input does not fit.
+    fn check(&self, x: &Tensor) -> Result<()> {
         let (out, channels, height, width) = self.weight.dims4()?;
         let (above, left) = self.padding;
         let fits = match x.dims() {
             &[n, c, h, w] => n > 0 && c == channels * self.groups && h + 2 * above >= height && w + 2 * left >= width,
             _ => false,
         };
-        if !fits {
-            let what = format!("a convolution of {}x{height}x{width} to {out} channels", channels * self.groups);
-            return Err(Error::shape(what, format!("(N, {}, H, W)", channels * self.groups), x.dims()));
+        if fits {
+            return Ok(());
         }
+        let what = format!("a convolution of {}x{height}x{width} to {out} channels", channels * self.groups);
+        Err(Error::shape(what, format!("(N, {}, H, W)", channels * self.groups), x.dims()))
+    }
+
+    fn convolve(&self, x: &Tensor) -> Result<Tensor> {
+        self.check(x)?;
+        let (_, _, height, width) = self.weight.dims4()?;
+        let (above, left) = self.padding;
         if above == left && applies(x, &self.weight, self.groups) {
             return Ok(depthwise(x, &self.weight, self.stride, above)?);
         }
         if self.groups == 1 && columns::applies(x, &self.weight) {
             return Ok(columns::convolve(x, &self.weight, self.stride, self.padding)?);
+        }
+        #[cfg(feature = "cuda")]
+        if self.groups == 1 && unrolled::applies(x, &self.weight) && !self.is_for_cudnn(x) {
+            return Ok(unrolled::convolve(x, &self.weight, self.stride, self.padding)?);
         }
         if (height, width, self.stride, self.padding, self.groups) == (1, 1, 1, (0, 0), 1) {
             return self.multiply(x);
@@ -206,6 +286,13 @@ impl Convolution {
         // candle's own padding is the same along rows and columns.
         let x = x.pad_with_zeros(2, above, above)?.pad_with_zeros(3, left, left)?;
         Ok(x.conv2d(&self.weight, 0, self.stride, 1, self.groups)?)
+    }
+
+    /// Whether candle hands this to cuDNN: larger kernels, where no gradient is asked for.
+    #[cfg(feature = "cuda")]
+    fn is_for_cudnn(&self, x: &Tensor) -> bool {
+        let pointwise = self.weight.dims().get(2..) == Some(&[1, 1]);
+        cfg!(feature = "cudnn") && !pointwise && !x.track_op() && !self.weight.track_op()
     }
 
     /// A pointwise convolution as what it is, a product of matrices: candle's own takes at least twice the time
@@ -240,6 +327,42 @@ impl Convolution {
     }
 }
 
+/// Photos where the weights are and of their type; differentiable.
+pub(super) fn like(photos: &Tensor, weights: &Tensor) -> Result<Tensor> {
+    Ok(photos.to_device(weights.device())?.to_dtype(weights.dtype())?)
+}
+
+/// `(N, C, h, w)` to the mean of each plane `(N, C)`, of halves too in f32: a sum of many would lose digits.
+pub(super) fn mean_of_planes(x: &Tensor) -> Result<Tensor> {
+    let x = if is_half(x.dtype()) { x.to_dtype(DType::F32)? } else { x.clone() };
+    Ok(x.mean((2, 3))?)
+}
+
+/// Whether numbers take 16 bits.
+pub(crate) fn is_half(dtype: DType) -> bool {
+    matches!(dtype, DType::F16 | DType::BF16)
+}
+
+/// On a GPU, over what a convolution has just written: arguments that and the bias.
+#[cfg(feature = "cuda")]
+struct BiasAndActivation(Activation);
+
+#[cfg(feature = "cuda")]
+impl InplaceOp2 for BiasAndActivation {
+    fn name(&self) -> &'static str {
+        "bias-and-activation"
+    }
+
+    fn cpu_fwd(&self, _: &mut CpuStorage, _: &Layout, _: &CpuStorage, _: &Layout) -> candle_core::Result<()> {
+        bail!("bias-and-activation is for GPUs: on the CPU the frozen plan does this")
+    }
+
+    fn cuda_fwd(&self, x: &mut CudaStorage, xl: &Layout, b: &CudaStorage, bl: &Layout) -> candle_core::Result<()> {
+        // No factor, the bias for a summand.
+        crate::cuda::in_place(&crate::cuda::scale(xl.shape().dims4()?, self.0)?, (x, xl), &[None, Some((b, bl))])
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -271,9 +394,7 @@ mod tests {
                 seen.push((name.to_owned(), numbers(&y)));
                 Ok((name != ends).then_some(y))
             };
-            let y = layer
-                .run(&x, &names(), &mut Run { normalise: &BatchNorm::stored, tap: &mut tap, trail: None })
-                .unwrap();
+            let y = layer.run(&x, &names(), &mut Run::tapped(&mut tap)).unwrap();
             assert_eq!(y.is_none(), !ends.is_empty());
             assert!(y.is_none_or(|y| numbers(&y) == numbers(&layer.forward(&x).unwrap())));
             seen
@@ -331,7 +452,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_an_error() {
         for shape in [&[1, 2, 4, 4][..], &[1, 4, 4], &[0, 1, 4, 4], &[1, 1, 0, 4]] {
-            let x = Tensor::zeros(shape, candle_core::DType::F32, &Device::Cpu).unwrap();
+            let x = Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap();
             let error = by_hand(Activation::Relu6).forward(&x).unwrap_err();
             assert!(matches!(error, Error::Shape { .. }), "{shape:?}: {error}");
         }

@@ -18,6 +18,8 @@ mod sum;
 mod tap;
 mod taps;
 mod trail;
+#[cfg(feature = "cuda")]
+mod unrolled;
 
 pub mod imagenet;
 
@@ -33,7 +35,7 @@ pub use trail::Trail;
 
 use crate::Result;
 use crate::images::Preprocess;
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 
 /// What a backbone is, without its weights.
 #[derive(Clone, Debug, PartialEq)]
@@ -133,6 +135,11 @@ pub trait Backbone: Send + Sync + 'static {
     /// Where candle fails.
     fn compact(&self) -> Result<Option<Box<dyn Backbone>>> {
         Ok(None)
+    }
+
+    /// Where its weights are: photos may come from any device, and what it makes of them is there.
+    fn device(&self) -> &Device {
+        &Device::Cpu
     }
 }
 

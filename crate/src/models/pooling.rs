@@ -10,7 +10,7 @@ const WANT: &str = "(N, C, H, W), H and W at least 3";
 /// The largest of each 3x3 window, two pixels apart, none beyond the edge: `(N, C, H, W)` to `(N, C, h, w)` with
 /// `h = (H - 1) / 2` and `w = (W - 1) / 2`; differentiable.
 ///
-/// Of equal values in a window the first takes all of the gradient, as in PyTorch; off the CPU they share it.
+/// Of equal values in a window the first takes all of the gradient, as in PyTorch; halves on the CPU share it.
 ///
 /// # Errors
 /// [`Error::Shape`] below 3x3 pixels.
@@ -137,6 +137,30 @@ mod tests {
         // Without the zeros outside, every window gives its weight of 1 away.
         let mean = gradient(average_pool(&x, false).unwrap());
         assert!((mean.concat().iter().sum::<f32>() - 20.).abs() < 1e-4);
+    }
+
+    #[test]
+    fn a_gpus_kernels_compute_the_same() {
+        let Some(host) = crate::cuda::host() else { return };
+        for (height, width) in [(3, 3), (4, 5), (9, 8), (17, 12)] {
+            // No two numbers of a plane alike, in bf16 neither: one of them is the largest of a window.
+            let value = |i: usize| match i % (height * width) * 97 % 211 {
+                low @ ..128 => 1. + low as f32 / 128.,
+                high => 2. + (high - 128) as f32 / 64.,
+            };
+            let x = Tensor::from_iter((0..6 * height * width).map(value), &Device::Cpu).unwrap();
+            let x = x.reshape((2, 3, height, width)).unwrap();
+            let g = max_pool(&x).unwrap().sin().unwrap();
+            let what = format!("{height}x{width}");
+            let launch = |backward| crate::cuda::max_pool((2, 3, height, width), backward).unwrap();
+            host.compare(&launch(false), &[&x], |at| max_pool(&at[0]).unwrap(), &what);
+            let backward = |at: &[Tensor]| {
+                let x = Var::from_tensor(&at[0]).unwrap();
+                let sum = (max_pool(&x).unwrap() * &at[1]).unwrap().sum_all().unwrap();
+                sum.backward().unwrap().get(&x).unwrap().clone()
+            };
+            host.compare(&launch(true), &[&x, &g], backward, &format!("{what}, backwards"));
+        }
     }
 
     #[test]

@@ -1,41 +1,47 @@
-//! ReLU and ReLU6 on the CPU: one pass forwards and one backwards.
+//! ReLU and ReLU6: one pass forwards and one backwards.
 //!
 //! candle's clamp is a maximum and a minimum, whose gradients take some twenty passes over the activations; that of its
 //! ReLU takes five.
 
-use super::contiguous::{PIECE, values};
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, DType, Layout, Result, Shape, Tensor};
+use super::Activation;
+use super::contiguous::{PIECE, is_ours_anywhere, values};
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
 /// Every number clamped to 0..=6; differentiable, once. Where it is clamped, at the ends too, the gradient is zero, as in
 /// PyTorch.
 pub(super) fn relu6(x: &Tensor) -> Result<Tensor> {
-    if !x.device().is_cpu() || x.dtype() != DType::F32 {
+    if !is_ours_anywhere(x) {
         return x.clamp(0f32, 6f32);
     }
-    x.contiguous()?.apply_op1(Forward { upper: 6. })
+    x.contiguous()?.apply_op1(Forward(Activation::Relu6))
 }
 
 /// What is below 0 becomes 0; differentiable, once. At 0 the gradient is zero, as in PyTorch.
 pub(super) fn relu(x: &Tensor) -> Result<Tensor> {
-    if !x.device().is_cpu() || x.dtype() != DType::F32 {
+    if !is_ours_anywhere(x) {
         return x.relu();
     }
-    x.contiguous()?.apply_op1(Forward { upper: f32::INFINITY })
+    x.contiguous()?.apply_op1(Forward(Activation::Relu))
 }
 
-/// The gradient of the input `x` of [`relu6`], or, `upper` without end, of [`relu`], from that of what comes out.
-pub(super) fn to_input(x: &Tensor, gradient: &Tensor, upper: f32) -> Result<Tensor> {
-    x.contiguous()?.apply_op2_no_bwd(&gradient.contiguous()?, &Backward(Forward { upper }))
+/// The gradient of the input `x` of [`relu6`] or [`relu`], from that of what comes out.
+pub(super) fn to_input(x: &Tensor, gradient: &Tensor, activation: Activation) -> Result<Tensor> {
+    x.contiguous()?.apply_op2_no_bwd(&gradient.contiguous()?, &Backward(activation))
 }
 
-/// Every number clamped to 0..=upper.
+/// Every number clamped to 0 and [`upper`].
 #[derive(Clone, Copy)]
-struct Forward {
-    upper: f32,
-}
+struct Forward(Activation);
 /// The gradient of the input: arguments input and gradient of the output.
-struct Backward(Forward);
+struct Backward(Activation);
+
+/// Numbers are clamped to 0 and this.
+fn upper(activation: Activation) -> f32 {
+    if activation == Activation::Relu6 { 6.0 } else { f32::INFINITY }
+}
 
 impl CustomOp1 for Forward {
     fn name(&self) -> &'static str {
@@ -43,16 +49,21 @@ impl CustomOp1 for Forward {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let x = values(x, layout, self.name())?;
+        let (x, upper) = (values(x, layout, self.name())?, upper(self.0));
         let mut out = vec![0f32; x.len()];
         out.par_chunks_mut(PIECE).zip(x.par_chunks(PIECE)).for_each(|(out, x)| {
-            out.iter_mut().zip(x).for_each(|(out, x)| *out = x.clamp(0.0, self.upper));
+            out.iter_mut().zip(x).for_each(|(out, x)| *out = x.clamp(0.0, upper));
         });
         Ok((CpuStorage::F32(out), layout.shape().clone()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        crate::cuda::run(&crate::cuda::relu(layout.dims(), self.0, false)?, &[(x, layout)])
+    }
+
     fn bwd(&self, x: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        Ok(Some(x.contiguous()?.apply_op2_no_bwd(&gradient.contiguous()?, &Backward(*self))?))
+        Ok(Some(x.contiguous()?.apply_op2_no_bwd(&gradient.contiguous()?, &Backward(self.0))?))
     }
 }
 
@@ -62,14 +73,19 @@ impl CustomOp2 for Backward {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, g: &CpuStorage, gl: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (x, g) = (values(x, xl, self.name())?, values(g, gl, self.name())?);
+        let (x, g, upper) = (values(x, xl, self.name())?, values(g, gl, self.name())?, upper(self.0));
         let mut to_x = vec![0f32; x.len()];
         to_x.par_chunks_mut(PIECE).zip(x.par_chunks(PIECE).zip(g.par_chunks(PIECE))).for_each(|(to_x, (x, g))| {
             for (to_x, (x, g)) in to_x.iter_mut().zip(x.iter().zip(g)) {
-                *to_x = if *x > 0.0 && *x < self.0.upper { *g } else { 0.0 };
+                *to_x = if *x > 0.0 && *x < upper { *g } else { 0.0 };
             }
         });
         Ok((CpuStorage::F32(to_x), xl.shape().clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, xl: &Layout, g: &CudaStorage, gl: &Layout) -> Result<(CudaStorage, Shape)> {
+        crate::cuda::run(&crate::cuda::relu(xl.dims(), self.0, true)?, &[(x, xl), (g, gl)])
     }
 }
 
@@ -104,5 +120,20 @@ mod tests {
         let y = relu6(&ends).unwrap();
         assert!(numbers(&y)[2].is_nan(), "what is no number stays so");
         assert_eq!(numbers(y.sum_all().unwrap().backward().unwrap().get(&ends).unwrap()), [0., 0., 0.]);
+    }
+
+    #[test]
+    fn a_gpus_kernels_compute_the_same() {
+        let Some(host) = crate::cuda::host() else { return };
+        let x = Tensor::arange(0f32, 1400., &Device::Cpu).unwrap().affine(1e-2, -7.).unwrap();
+        let x = Tensor::cat(&[x, Tensor::new(&[0f32, 6.], &Device::Cpu).unwrap()], 0).unwrap();
+        let g = x.affine(0.3, 1.).unwrap();
+        for activation in [Activation::Relu, Activation::Relu6] {
+            let launch = |backward| crate::cuda::relu(x.dims(), activation, backward).unwrap();
+            let forward = |at: &[Tensor]| at[0].apply_op1_no_bwd(&Forward(activation)).unwrap();
+            host.compare(&launch(false), &[&x], forward, &format!("{activation:?}, forwards"));
+            let backward = |at: &[Tensor]| at[0].apply_op2_no_bwd(&at[1], &Backward(activation)).unwrap();
+            host.compare(&launch(true), &[&x, &g], backward, &format!("{activation:?}, backwards"));
+        }
     }
 }

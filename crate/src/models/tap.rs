@@ -1,6 +1,7 @@
 //! Looking on while a network runs: each named layer's activations, seen or changed as they are made.
 
 use super::BatchNorm;
+use super::contiguous::is_ours;
 use super::trail::Trail;
 use crate::Result;
 use crate::freeze::Normalise;
@@ -16,10 +17,32 @@ pub type Tap<'a> = dyn FnMut(&str, Tensor) -> Result<Option<Tensor>> + 'a;
 pub(super) struct Run<'a> {
     /// How batch norms are applied.
     pub normalise: &'a Normalise<'a>,
-    /// Who looks on.
-    pub tap: &'a mut Tap<'a>,
+    /// Who looks on; where nobody does, a layer's parts may be computed at once.
+    pub tap: Option<&'a mut Tap<'a>>,
     /// Where it leaves the way back.
     pub trail: Option<&'a mut Trail>,
+}
+
+impl<'a> Run<'a> {
+    /// With stored statistics, somebody looking on, and no way back but candle's graph.
+    pub fn tapped(tap: &'a mut Tap<'a>) -> Self {
+        Self { normalise: &BatchNorm::stored, tap: Some(tap), trail: None }
+    }
+
+    /// The same with the way back to what goes in, `x`, kept where that is on the CPU in f32. Elsewhere none of it is.
+    pub fn trailed(x: &Tensor, tap: &'a mut Tap<'a>, trail: &'a mut Trail) -> Self {
+        Self { trail: is_ours(x).then_some(trail), ..Self::tapped(tap) }
+    }
+}
+
+impl Run<'_> {
+    /// Shows what has been made of a layer: what to go on with, none where the run ends there.
+    pub fn meet(&mut self, name: &str, x: Tensor) -> Result<Option<Tensor>> {
+        match &mut self.tap {
+            Some(tap) => tap(name, x),
+            None => Ok(Some(x)),
+        }
+    }
 }
 
 /// The names of a convolution's parts.
@@ -43,7 +66,7 @@ pub(super) fn under<T>(
     run: impl FnOnce(&mut Run<'_>) -> Result<Option<T>>,
     whole: &str,
 ) -> Result<T> {
-    let made = run(&mut Run { normalise, tap: &mut |_, x| Ok(Some(x)), trail: None })?;
+    let made = run(&mut Run { normalise, tap: None, trail: None })?;
     // Nobody ended it.
     made.ok_or_else(|| crate::Error::Data(format!("{whole} ended before its last layer")))
 }

@@ -1,5 +1,7 @@
 //! Where the taps of a convolution's kernel meet its input.
 
+#[cfg(any(feature = "cuda", test))]
+use crate::cuda::Window;
 use std::ops::Range;
 
 /// Which input pixels each tap of a kernel meets.
@@ -29,6 +31,13 @@ impl Taps {
     pub fn output(&self) -> (usize, usize) {
         let along = |input: usize, padding: usize, kernel: usize| (input + 2 * padding - kernel) / self.stride + 1;
         (along(self.input.0, self.padding.0, self.kernel.0), along(self.input.1, self.padding.1, self.kernel.1))
+    }
+
+    /// The same for a GPU.
+    #[cfg(any(feature = "cuda", test))]
+    pub fn window(&self, photos: usize, channels: usize) -> Window {
+        let Self { stride, padding, input, kernel } = *self;
+        Window { photos, channels, input, output: self.output(), kernel, stride, padding }
     }
 
     /// Along one axis: the output pixels for which tap `k` meets an input pixel and not the zeros around.

@@ -5,6 +5,7 @@
 //! Where several pictures climb at once that is most of the time. Here a gradient goes from one operation to the next as it
 //! is, and only those are found that lead to the photo.
 
+use super::layers::mean_of_planes;
 use super::pooling::{average_pool, max_pool};
 use super::sum::sum;
 use super::tap::Run;
@@ -29,6 +30,11 @@ struct Step {
 }
 
 impl Trail {
+    /// Whether nothing was left: then candle's graph is the only way back. So it is on a GPU and of halves, always.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
     /// `made` is made from `from`.
     pub(super) fn step(&mut self, made: &Tensor, from: &Tensor, back: Back) {
         self.join(made, vec![(from, back)]);
@@ -83,8 +89,8 @@ impl Run<'_> {
     }
 
     /// `(N, C, H, W)` to the mean of each plane `(N, C)`.
-    pub fn mean_of_places(&mut self, x: &Tensor) -> Result<Tensor> {
-        let made = x.mean((2, 3))?;
+    pub fn mean_of_places(&mut self, x: &Tensor) -> crate::Result<Tensor> {
+        let made = mean_of_planes(x)?;
         let (photos, channels, height, width) = x.dims4()?;
         let back: Back = Box::new(move |gradient| {
             let part = (gradient / (height * width) as f64)?.reshape((photos, channels, 1, 1))?;
@@ -125,10 +131,28 @@ impl Run<'_> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use candle_core::Device;
+    use crate::models::{Backbone, InceptionV3, MobileNetV2};
+    use candle_core::{DType, Device};
 
     fn number(value: f32) -> Tensor {
         Tensor::new(&[value], &Device::Cpu).unwrap()
+    }
+
+    /// `on_gpu.rs` has the same for a GPU.
+    #[test]
+    fn only_f32_leaves_a_way_back() {
+        let (mobilenet, inception) = (MobileNetV2::random(3).unwrap(), InceptionV3::random(3).unwrap());
+        let (mobilenet, inception) = (mobilenet.folded().unwrap(), inception.folded().unwrap());
+        let photo = Tensor::zeros((1, 3, 75, 75), DType::F32, &Device::Cpu).unwrap();
+        for (dtype, is_left) in [(DType::F32, true), (DType::F16, false), (DType::BF16, false)] {
+            let to = |tensor: &Tensor| Ok(tensor.to_dtype(dtype)?);
+            let nets: [&dyn Backbone; 2] = [&mobilenet.converted(&to).unwrap(), &inception.converted(&to).unwrap()];
+            for net in nets {
+                let mut trail = Trail::default();
+                net.trailed(&photo, &mut |_, x| Ok(Some(x)), &mut trail).unwrap().unwrap();
+                assert_eq!(trail.is_empty(), !is_left, "{} in {dtype:?}", net.spec().name);
+            }
+        }
     }
 
     fn times(factor: f64) -> Back {

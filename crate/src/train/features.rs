@@ -117,6 +117,8 @@ pub(super) struct Part<'a> {
 pub(super) struct Source<'a> {
     /// "features".
     pub what: &'a str,
+    /// Photos computed between two looks at what should be saved.
+    pub chunk: usize,
     /// The rows of the photos that the second argument reads for `0..n`, as [`Frozen::features_of_all`](crate::freeze::Frozen::features_of_all).
     pub rows: &'a Rows<'a>,
 }
@@ -124,8 +126,6 @@ pub(super) struct Source<'a> {
 /// See [`Source::rows`].
 pub(super) type Rows<'a> = dyn Fn(usize, &(dyn Fn(usize) -> Result<Pixels> + Sync), &Progress) -> Result<Tensor> + 'a;
 
-/// Photos computed between two looks at what should be saved: long enough to keep all cores busy.
-const CHUNK: usize = 256;
 /// Features that took longer than this are saved at once, in case the process is killed.
 const SAVE_EVERY: Duration = Duration::from_secs(20);
 
@@ -234,7 +234,7 @@ fn compute(
 ) -> Result<usize> {
     let progress = Progress::new(format!("Computing {}", source.what), Some(missing.len() as u64), "photos");
     let (mut saved, mut new) = (Instant::now(), 0);
-    for chunk in missing.chunks(CHUNK) {
+    for chunk in missing.chunks(source.chunk.max(1)) {
         let found = Mutex::new(Broken::new());
         let read = |index: usize| {
             if notebook::interrupted() {

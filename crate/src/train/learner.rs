@@ -225,7 +225,8 @@ impl Learner {
         let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
         let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
         let rows: &Rows<'_> = &|photos, photo, progress| self.frozen.features_of_all(photos, photo, progress);
-        tables(&Source { what: "features", rows }, &mut store, &mut broken, parts)
+        let source = Source { what: "features", chunk: self.frozen.chunk(), rows };
+        tables(&source, &mut store, &mut broken, parts)
     }
 }
 

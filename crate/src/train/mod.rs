@@ -277,7 +277,7 @@ impl<B: Unfreeze> TransferModel<B> {
     ) -> Result<History> {
         let backbone = Arc::clone(self.frozen.unfolded());
         let tuned = self.learner.fine_tune(&*backbone, layer, (training, validation), &options)?;
-        self.frozen = backbone.with_weights(&tuned.weights)?.frozen()?;
+        self.frozen = backbone.with_weights(&tuned.weights)?.frozen_with(self.frozen.options())?;
         self.learner.refrozen(Arc::clone(self.frozen.engine()));
         Ok(tuned.history)
     }

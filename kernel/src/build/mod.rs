@@ -4,11 +4,13 @@
 //! folder with every dependency compiled. Each session works in a folder of its own whose big files are hard links into
 //! the template, so that it starts at once, costs no disk and disturbs nobody.
 
+mod cuda;
 mod folder;
 mod key;
 mod manifest;
 mod template;
 
+pub use cuda::{Card, Found as CudaFound};
 pub use folder::{SessionFolder, count_sessions};
 pub use manifest::EVCXR_CONFIG;
 pub use template::{BuildStep, Template};

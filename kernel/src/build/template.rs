@@ -1,5 +1,6 @@
 //! Building a template: cargo compiles what cells import, once for each version of it.
 
+use super::cuda::Found;
 use super::folder::{is_of, link_tree};
 use super::{Toolchain, cache_folder, helper_crate, key::key, manifest};
 use crate::tools::{BECOME, RECORD, RECORDED, with_the_users_environment};
@@ -17,6 +18,8 @@ const FORMAT: &str = "2";
 const FINISHED: &str = "finished";
 /// Says all that decides how dependencies are compiled: two templates that agree in it can share them.
 const DEPENDENCIES: &str = "dependencies";
+/// Says for which GPU and toolkit a build failed, and how: it is not tried again for the same.
+const CUDA_FAILED: &str = "cuda-failed";
 /// Older ones are removed; two let one go back and forth between two versions.
 const TEMPLATES_KEPT: usize = 2;
 
@@ -55,24 +58,40 @@ struct Plan {
     dependencies: String,
     /// Where templates lie.
     templates: PathBuf,
+    /// The GPU and toolkit that it is built for without having been asked.
+    gpu: Option<String>,
 }
 
 impl Plan {
     fn make() -> Result<Self> {
+        let templates = cache_folder()?.join("cells");
+        let mut features = features();
+        let gpu = gpu(&features, &templates);
+        features.extend(gpu.as_ref().map(|_| CUDA.to_owned()));
+        Self::with(features, templates, gpu)
+    }
+
+    fn with(features: Vec<String>, templates: PathBuf, gpu: Option<String>) -> Result<Self> {
         let toolchain = Toolchain::find()?;
         let helper = helper_crate()?;
-        let features = features();
         let lock_file = lock_file(&helper)?;
         let (helper_manifest, flags) = (manifest::manifest(&helper, &features), rustflags());
-        let parts = [FORMAT, &toolchain.version, &helper_manifest, &flags];
-        let templates = cache_folder()?.join("cells");
+        let mut parts = vec![FORMAT, &toolchain.version, &helper_manifest, &flags];
+        parts.extend(gpu.as_deref());
         let folder = templates.join(key(&helper, &lock_file, &parts)?);
         // Two templates that agree in these can share what they compile: cargo tells versions and features apart.
         let anywhere = manifest::manifest(Path::new("."), &features);
-        let parts = [FORMAT, &toolchain.version, &anywhere, &flags];
+        let mut parts = vec![FORMAT, &toolchain.version, &anywhere, &flags];
+        parts.extend(gpu.as_deref());
         let dependencies = parts.join("\n");
         let template = Template { folder, helper, features, toolchain };
-        Ok(Self { template, lock_file, dependencies, templates })
+        Ok(Self { template, lock_file, dependencies, templates, gpu })
+    }
+
+    /// The same for the CPU alone, where it was built for a GPU without having been asked.
+    fn without_gpu(self) -> Result<Self> {
+        let features = self.template.features.into_iter().filter(|feature| feature != CUDA).collect();
+        Self::with(features, self.templates, None)
     }
 }
 
@@ -84,21 +103,34 @@ impl Template {
     /// # Errors
     /// Where there is no toolchain, no helper crate or no space, or cargo fails; with cargo's own words.
     pub fn ready(progress: &mut dyn FnMut(BuildStep)) -> Result<Self> {
-        let Plan { template, lock_file, dependencies, templates } = Plan::make()?;
+        let plan = Plan::make()?;
+        let Some(gpu) = plan.gpu.clone() else { return Self::of(&plan, progress) };
+        Self::of(&plan, progress).or_else(|error| {
+            // Whoever did not ask for the GPU need not do without cells because of it. Where the CPU's fail too, it was not
+            // the GPU's fault.
+            let note = plan.templates.join(CUDA_FAILED);
+            let template = Self::of(&plan.without_gpu()?, progress)?;
+            fs::write(note, format!("{gpu}\n{error:#}"))?;
+            Ok(template)
+        })
+    }
+
+    fn of(plan: &Plan, progress: &mut dyn FnMut(BuildStep)) -> Result<Self> {
+        let Plan { template, lock_file, dependencies, templates, .. } = plan;
         if !template.is_finished() {
-            fs::create_dir_all(&templates).with_context(|| format!("cannot create {}", templates.display()))?;
+            fs::create_dir_all(templates).with_context(|| format!("cannot create {}", templates.display()))?;
             let guard = File::create(template.folder.with_extension("lock"))?;
             if guard.try_lock().is_err() {
                 progress(BuildStep::Waiting);
                 guard.lock()?;
             }
             if !template.is_finished() {
-                template.borrow_dependencies(&templates, &dependencies)?;
-                template.build(&lock_file, progress)?;
-                remove_old(&templates, &template.folder);
+                template.borrow_dependencies(templates, dependencies)?;
+                template.build(lock_file, progress)?;
+                remove_old(templates, &template.folder);
             }
         }
-        Ok(template)
+        Ok(template.clone())
     }
 
     /// Whether the template for the helper crate as it is now is there already.
@@ -107,6 +139,13 @@ impl Template {
     /// Where there is no toolchain or no helper crate.
     pub fn is_built() -> Result<bool> {
         Ok(Plan::make()?.template.is_finished())
+    }
+
+    /// The file with cargo's words, where the crates for cells could not be built for this GPU and toolkit.
+    pub fn cuda_failed(key: &str) -> Option<PathBuf> {
+        let templates = cache_folder().ok()?.join("cells");
+        let note = cuda_failure(&templates)?;
+        (note.lines().next() == Some(key)).then(|| templates.join(CUDA_FAILED))
     }
 
     fn is_finished(&self) -> bool {
@@ -239,6 +278,28 @@ fn rustflags() -> String {
 fn features() -> Vec<String> {
     let features = std::env::var("CANDLEWICK_FEATURES").unwrap_or_default();
     features.split([',', ' ']).filter(|feature| !feature.is_empty()).map(str::to_owned).collect()
+}
+
+/// The helper crate's feature for NVIDIA's GPUs.
+const CUDA: &str = "cuda";
+
+/// The GPU and toolkit that cells are built for by themselves: where driver and toolkit are there and fit each other, the
+/// CPU was not asked for, and the same has not failed before.
+fn gpu(asked: &[String], templates: &Path) -> Option<String> {
+    let cpu = std::env::var("CANDLEWICK_DEVICE").is_ok_and(|device| device == "cpu");
+    let is_asked = asked.iter().any(|feature| feature == CUDA || feature == "cudnn");
+    if cpu || is_asked {
+        return None;
+    }
+    let found = Found::look();
+    let key = found.missing().is_none().then(|| found.key())?;
+    let failed = cuda_failure(templates).is_some_and(|note| note.lines().next() == Some(key.as_str()));
+    (!failed).then_some(key)
+}
+
+/// What is noted of a build for the GPU that failed: the GPU and toolkit in its first line, then cargo's words.
+fn cuda_failure(templates: &Path) -> Option<String> {
+    fs::read_to_string(templates.join(CUDA_FAILED)).ok()
 }
 
 /// Cells get the very versions that the workspace's tests ran with.

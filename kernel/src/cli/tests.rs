@@ -267,3 +267,18 @@ fn another_kernel_and_a_limit_go_with_the_session() {
     let error = Args::try_parse_from(["candlewick", "run", "a.ipynb", "--timeout", "0"]).unwrap_err().to_string();
     assert!(error.contains("--timeout"), "{error}");
 }
+
+#[test]
+fn a_device_is_read_strictly_and_goes_to_the_cells() {
+    let folder = tempfile::tempdir().unwrap();
+    let (notebook, output) = (fixture("markdown_only"), folder.path().join("b.ipynb"));
+    let run = ["run", text(&notebook), "-o", text(&output)];
+    for device in ["cpu", "cuda", "cuda:1"] {
+        let did = candlewick(&[&run[..], &["--device", device]].concat());
+        assert_eq!(did.options[0].environment, [("CANDLEWICK_DEVICE".to_owned(), device.to_owned())].into());
+    }
+    for device in ["", "gpu", "cuda:", "cuda:-1", "cuda:1x", "cpu:0", "CUDA"] {
+        let error = Args::try_parse_from([&["candlewick"], &run[..], &["--device", device]].concat()).unwrap_err();
+        assert!(error.to_string().contains("`cuda:N`"), "{device}: {error}");
+    }
+}

@@ -1,6 +1,7 @@
 //! The processor, and what may stand beside it.
 
-use super::{Finding, answer};
+use super::Finding;
+use crate::build::{Card, CudaFound, Template};
 
 /// The instructions that the frozen network's plan will use.
 pub fn processor() -> Finding {
@@ -32,9 +33,28 @@ fn level() -> &'static str {
 
 /// An accelerator is no condition for anything.
 pub fn graphics() -> Finding {
-    let driver = answer("nvidia-smi", &["--query-gpu=name,driver_version", "--format=csv,noheader"]);
-    let compiler = answer("nvcc", &["--version"]);
-    let driver = driver.map_or("no NVIDIA driver".to_owned(), |cards| cards.lines().collect::<Vec<_>>().join(", "));
-    let compiler = if compiler.is_some() { "nvcc is there" } else { "no nvcc" };
-    Finding::good("GPU", format!("{driver}, {compiler} (not needed)"))
+    const ABOUT: &str = "GPU";
+    let found = CudaFound::look();
+    let Some(first) = found.cards.first() else { return Finding::good(ABOUT, "no NVIDIA driver (not needed)") };
+    let card = |card: &Card| {
+        let (free, total) = card.memory;
+        let Card { name, capability, driver, .. } = card;
+        format!("{name}, compute capability {capability}, {free} of {total} MiB free, driver {driver}")
+    };
+    let cards = found.cards.iter().map(card).collect::<Vec<_>>().join("; ");
+    if let Some((why, cure)) = found.missing() {
+        return Finding::poor(ABOUT, format!("{cards}; {why}, so that cells compute on the CPU"), cure);
+    }
+    if let Some(note) = Template::cuda_failed(&found.key()) {
+        let text = format!("{cards}; cells could not be built for it, and compute on the CPU");
+        let cure = format!("{0} says why; once that is mended, delete it", note.display());
+        return Finding::poor(ABOUT, text, cure);
+    }
+    // Half a gibibyte is InceptionV3 in f32 with a few photos.
+    if first.memory.0 < 512 {
+        return Finding::poor(ABOUT, format!("{cards}: too full"), "end what else uses it: `nvidia-smi` lists it");
+    }
+    let toolkit = found.toolkit.map_or((0, 0), |toolkit| toolkit.version);
+    let untried = "candlewick has not been tried on a real GPU yet";
+    Finding::good(ABOUT, format!("{cards}, CUDA toolkit {}.{}; {untried}", toolkit.0, toolkit.1))
 }

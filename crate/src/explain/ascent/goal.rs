@@ -2,9 +2,10 @@
 
 use super::Objective;
 use crate::explain::Subject;
+use crate::explain::activations::numbers;
 use crate::models::Trail;
 use crate::{Error, Result};
-use candle_core::{Tensor, Var};
+use candle_core::{Device, Tensor, Var};
 use std::collections::HashSet;
 
 /// Where in the network what climbs is found.
@@ -27,7 +28,7 @@ pub(super) struct Goal<'a> {
     activations: HashSet<String>,
 }
 
-/// A value and its gradient `(1, 3, side, side)` with respect to the photo.
+/// A value and its gradient `(1, 3, side, side)` with respect to the photo, on the host.
 pub(super) struct Slope {
     pub value: f32,
     pub gradient: Tensor,
@@ -81,6 +82,7 @@ impl<'a> Goal<'a> {
             Some(gradient) => gradient,
             None => by_graph(&value, &photo)?,
         };
+        let gradient = gradient.to_device(&Device::Cpu)?;
         let is_felt = gradient.abs()?.max_all()?.to_scalar::<f32>()? > 0.0;
         Ok(Slope { value: value.to_scalar()?, gradient, is_felt })
     }
@@ -100,10 +102,10 @@ impl<'a> Goal<'a> {
         })
     }
 
-    /// The gradient of that number with respect to what it is found in.
+    /// The gradient of that number with respect to what it is found in: on the host, as the way back is kept there alone.
     fn gradient_there(&self, found: &Tensor, channel: usize) -> Result<Tensor> {
         if matches!(self.place, Place::Logits) {
-            return Ok(self.subject.head()?.0.narrow(0, channel, 1)?.contiguous()?);
+            return Ok(self.subject.head()?.0.narrow(0, channel, 1)?.to_device(&Device::Cpu)?.contiguous()?);
         }
         let places: usize = found.dims().iter().skip(2).product();
         let mut gradient = vec![0f32; found.elem_count()];
@@ -114,7 +116,7 @@ impl<'a> Goal<'a> {
             }
             _ => own.for_each(|one| *one = 1.0 / places as f32),
         }
-        Ok(Tensor::from_vec(gradient, found.shape(), found.device())?)
+        Ok(Tensor::from_vec(gradient, found.shape(), &Device::Cpu)?)
     }
 
     /// The run with what goes into the ReLU for what comes out of it, where that is what climbs; and with ReLUs on the way
@@ -167,12 +169,13 @@ fn by_graph(value: &Tensor, photo: &Var) -> Result<Tensor> {
 
 /// Whether `x` is what is above 0 in `before`, or that clamped to 0..=6. Where all is above 0, or nothing, one cannot tell.
 fn is_relu_of(x: &Tensor, before: &Tensor) -> Result<bool> {
-    let number = |x: Tensor| x.to_scalar::<f32>();
-    if x.dims() != before.dims() || number(before.min_all()?)? >= 0.0 || number(x.max_all()?)? <= 0.0 {
+    if x.dims() != before.dims() {
         return Ok(false);
     }
-    let same = |y: Tensor| Ok::<_, Error>(number((x - y)?.abs()?.max_all()?)? == 0.0);
-    Ok(same(before.relu()?)? || same(before.clamp(0f32, 6f32)?)?)
+    let (x, before) = (numbers(x)?, numbers(before)?);
+    let tells = before.iter().any(|before| *before < 0.0) && x.iter().any(|x| *x > 0.0);
+    let same = |upper: f32| x.iter().zip(&before).all(|(x, before)| *x == before.clamp(0.0, upper));
+    Ok(tells && (same(f32::INFINITY) || same(6.0)))
 }
 
 #[cfg(test)]
@@ -181,7 +184,6 @@ mod tests {
     use super::super::tests::signed;
     use super::*;
     use crate::models::{Backbone, InceptionV3, MobileNetV2};
-    use candle_core::Device;
 
     /// Both ways back are the same function: any layer, its inner parts, and logits, behind every operation there is.
     fn both_ways(net: &dyn Backbone, side: usize, layers: &[&str]) {

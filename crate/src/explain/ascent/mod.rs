@@ -77,7 +77,7 @@ pub(super) fn classes(subject: &Subject<'_>, names: &[&str], options: FilterOpti
 /// Checks what can be checked before it begins.
 fn mountain<'a>(subject: &'a Subject<'a>, place: Place, options: FilterOptions) -> Result<Mountain<'a>> {
     options.check()?;
-    let (preprocess, device) = (*subject.preprocess(), subject.device());
+    let (preprocess, device) = (*subject.preprocess(), subject.device().clone());
     let noise = Tensor::from_vec(noise(options.side), (1, 3, options.side, options.side), &device)?;
     let goal = Goal::new(subject, place, options.objective, &noise)?;
     Ok(Mountain { goal, paint: Paint::new(&options)?, preprocess, device, options })

@@ -3,6 +3,7 @@
 mod keras;
 mod table;
 
+use super::layers::like;
 use super::names::no_such_layer;
 use super::random::Random;
 use super::tap::{Names, Run, Tap, alone, under};
@@ -190,10 +191,39 @@ impl InceptionV3 {
         Ok(Self { blocks, ..self.clone() })
     }
 
+    /// The same network with its weights on another device. It takes photos from any, and answers on its own.
+    ///
+    /// # Errors
+    /// Where candle cannot copy.
+    pub fn to_device(&self, device: &Device) -> Result<Self> {
+        let moved =
+            |(weight, bias): &(Tensor, Tensor)| Ok::<_, Error>((weight.to_device(device)?, bias.to_device(device)?));
+        let classifier = self.classifier.as_ref().map(moved).transpose()?;
+        Ok(Self { classifier, ..self.converted(&|tensor| Ok(tensor.to_device(device)?))? })
+    }
+
+    /// With each tensor of its convolutions as `convert` makes it.
+    pub(crate) fn converted(&self, convert: &dyn Fn(&Tensor) -> Result<Tensor>) -> Result<Self> {
+        let named = |named: &Named| {
+            Ok::<_, Error>(Named { name: named.name.clone(), convolution: named.convolution.converted(convert)? })
+        };
+        let blocks = self.blocks.iter().map(|block| block.map(named)).collect::<Result<_>>()?;
+        Ok(Self { blocks, ..self.clone() })
+    }
+
+    /// Its first kernel.
+    fn first(&self) -> Option<&Tensor> {
+        self.blocks.first().and_then(|block| block.units().next()).map(|named| &named.convolution.weight)
+    }
+
+    /// Photos, or what goes into a layer, where the weights are and of their type.
+    fn like(&self, x: &Tensor) -> Result<Tensor> {
+        self.first().map_or_else(|| Ok(x.clone()), |first| like(x, first))
+    }
+
     /// The device its weights are on.
     pub fn device(&self) -> &Device {
-        let first = self.blocks.first().and_then(|block| block.units().next());
-        first.map_or(&Device::Cpu, |named| named.convolution.weight.device())
+        self.first().map_or(&Device::Cpu, Tensor::device)
     }
 
     /// From what goes into the block number `first` to features.
@@ -221,7 +251,7 @@ impl InceptionV3 {
             outputs.push(y);
         }
         let y = run.side_by_side(&outputs)?;
-        (run.tap)(&block.name, y)
+        run.meet(&block.name, y)
     }
 
     fn run_step(&self, step: &Step<Named>, block: &str, x: &Tensor, run: &mut Run<'_>) -> Result<Option<Tensor>> {
@@ -243,7 +273,7 @@ impl InceptionV3 {
             let names: Vec<_> = self.blocks.iter().map(|block| block.name.clone()).collect();
             return Err(no_such_layer("InceptionV3", layer, &names));
         };
-        under(normalise, |run| self.run(x, first, run), "InceptionV3")
+        under(normalise, |run| self.run(&self.like(x)?, first, run), "InceptionV3")
     }
 
     /// All that its features depend on, under torchvision's names. Those of Keras' conventions have no scales, which is
@@ -306,18 +336,19 @@ impl Backbone for InceptionV3 {
 
     fn features(&self, photos: &Tensor) -> Result<Tensor> {
         self.check(photos)?;
-        alone(|run| self.run(photos, 0, run), "InceptionV3")
+        alone(|run| self.run(&self.like(photos)?, 0, run), "InceptionV3")
     }
 
     /// Photos may have any size from 75x75 on.
     fn tapped(&self, photos: &Tensor, tap: &mut Tap<'_>) -> Result<Option<Tensor>> {
         Self::check_least(photos)?;
-        self.run(photos, 0, &mut Run { normalise: &BatchNorm::stored, tap, trail: None })
+        self.run(&self.like(photos)?, 0, &mut Run::tapped(tap))
     }
 
     fn trailed(&self, photos: &Tensor, tap: &mut Tap<'_>, trail: &mut Trail) -> Result<Option<Tensor>> {
         Self::check_least(photos)?;
-        self.run(photos, 0, &mut Run { normalise: &BatchNorm::stored, tap, trail: Some(trail) })
+        let photos = self.like(photos)?;
+        self.run(&photos, 0, &mut Run::trailed(&photos, tap, trail))
     }
 
     fn classifier(&self) -> Option<(&Tensor, &Tensor)> {
@@ -356,5 +387,9 @@ impl Backbone for InceptionV3 {
             true => Ok(Some(Box::new(self.folded()?))),
             false => Ok(None),
         }
+    }
+
+    fn device(&self) -> &Device {
+        self.device()
     }
 }

@@ -2,6 +2,7 @@
 
 mod table;
 
+use super::layers::like;
 use super::names::no_such_layer;
 use super::random::Random;
 use super::tap::{Run, Tap, alone, under};
@@ -226,6 +227,35 @@ impl MobileNetV2 {
         })
     }
 
+    /// The same network with its weights on another device. It takes photos from any, and answers on its own.
+    ///
+    /// # Errors
+    /// Where candle cannot copy.
+    pub fn to_device(&self, device: &Device) -> Result<Self> {
+        let moved =
+            |(weight, bias): &(Tensor, Tensor)| Ok::<_, Error>((weight.to_device(device)?, bias.to_device(device)?));
+        let classifier = self.classifier.as_ref().map(moved).transpose()?;
+        Ok(Self { classifier, ..self.converted(&|tensor| Ok(tensor.to_device(device)?))? })
+    }
+
+    /// With each tensor of its convolutions as `convert` makes it.
+    pub(crate) fn converted(&self, convert: &dyn Fn(&Tensor) -> Result<Tensor>) -> Result<Self> {
+        let block = |block: &InvertedResidual| {
+            Ok::<_, Error>(InvertedResidual {
+                expand: block.expand.as_ref().map(|expand| expand.converted(convert)).transpose()?,
+                depthwise: block.depthwise.converted(convert)?,
+                project: block.project.converted(convert)?,
+                residual: block.residual,
+            })
+        };
+        Ok(Self {
+            stem: self.stem.converted(convert)?,
+            blocks: self.blocks.iter().map(block).collect::<Result<_>>()?,
+            last: self.last.converted(convert)?,
+            ..self.clone()
+        })
+    }
+
     /// The device its weights are on.
     pub fn device(&self) -> &Device {
         self.stem.weight.device()
@@ -269,7 +299,7 @@ impl MobileNetV2 {
             }
         }
         let y = if block.residual { run.added(x, &y)? } else { y };
-        (run.tap)(&block.name, y)
+        run.meet(&block.name, y)
     }
 
     /// From what goes into the layer `features.<k>` to features.
@@ -278,7 +308,7 @@ impl MobileNetV2 {
         let Some(first) = names.iter().position(|name| name == layer) else {
             return Err(no_such_layer("MobileNetV2", layer, &names));
         };
-        under(normalise, |run| self.run(x, first, run), "MobileNetV2")
+        under(normalise, |run| self.run(&like(x, &self.stem.weight)?, first, run), "MobileNetV2")
     }
 
     /// All that its features depend on, under torchvision's names.
@@ -314,17 +344,18 @@ impl Backbone for MobileNetV2 {
 
     fn features(&self, photos: &Tensor) -> Result<Tensor> {
         Self::check(photos)?;
-        alone(|run| self.run(photos, 0, run), "MobileNetV2")
+        alone(|run| self.run(&like(photos, &self.stem.weight)?, 0, run), "MobileNetV2")
     }
 
     fn tapped(&self, photos: &Tensor, tap: &mut Tap<'_>) -> Result<Option<Tensor>> {
         Self::check(photos)?;
-        self.run(photos, 0, &mut Run { normalise: &BatchNorm::stored, tap, trail: None })
+        self.run(&like(photos, &self.stem.weight)?, 0, &mut Run::tapped(tap))
     }
 
     fn trailed(&self, photos: &Tensor, tap: &mut Tap<'_>, trail: &mut Trail) -> Result<Option<Tensor>> {
         Self::check(photos)?;
-        self.run(photos, 0, &mut Run { normalise: &BatchNorm::stored, tap, trail: Some(trail) })
+        let photos = like(photos, &self.stem.weight)?;
+        self.run(&photos, 0, &mut Run::trailed(&photos, tap, trail))
     }
 
     fn classifier(&self) -> Option<(&Tensor, &Tensor)> {
@@ -364,5 +395,9 @@ impl Backbone for MobileNetV2 {
             Some(_) => Ok(Some(Box::new(self.folded()?))),
             None => Ok(None),
         }
+    }
+
+    fn device(&self) -> &Device {
+        self.device()
     }
 }

@@ -30,7 +30,7 @@ pub(in crate::train) fn inputs(
     let what = format!("inputs of {layer}");
     // In memory only: these are many times as large as features.
     let mut store = FeatureStore::new(None, "inputs", &what, bytes(shape) / size_of::<f32>());
-    let tables = tables(&Source { what: &what, rows }, &mut store, broken, parts)?;
+    let tables = tables(&Source { what: &what, chunk: frozen.chunk(), rows }, &mut store, broken, parts)?;
     match <[FeatureTable; 2]>::try_from(tables) {
         Ok([training, validation]) => Ok(Inputs { training, validation, shape }),
         Err(_) => Err(Error::Data("inputs are wanted of a training and a validation set".to_owned())),

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::data::{Dataset, Sketches, sketches};
+use crate::device::DeviceChoice;
+use crate::freeze::{FreezeOptions, Precision};
 use crate::models::{Backbone, MobileNetV2};
 use crate::train::{Classifier, TransferModel};
 use candle_core::{Device, Var};
@@ -208,6 +210,19 @@ fn a_tuned_model_predicts_and_is_saved_with_its_new_weights() {
     let moved = model.frozen().unfolded().tensors().unwrap();
     let differ = |name: &str| numbers(&moved[name]) != numbers(&stored[name]);
     assert!(differ("features.18.1.running_var") && !differ("features.17.conv.3.running_var"));
+}
+
+#[test]
+fn it_is_frozen_again_as_it_was_before() {
+    let (training, validation) = sketches(Sketches::CatsVsDogs, 4, 1).split(0.5, 1).unwrap();
+    let options = FreezeOptions { device: DeviceChoice::Cpu, precision: Precision::Bf16, ..FreezeOptions::default() };
+    let frozen = MobileNetV2::random(3).unwrap().freeze_with(options).unwrap();
+    let mut model = TransferModel::new(frozen, training.classes()).unwrap().keep_features_in(None);
+    let before = model.frozen().identity();
+    model.fine_tune("features.18", &training, &validation, FineTuning { epochs: 1, ..self::options() }).unwrap();
+    assert_eq!(model.frozen().place(), "the CPU in bf16");
+    let after = model.frozen().identity();
+    assert!(after.contains("bf16") && after != before, "{after}");
 }
 
 #[test]

@@ -1,0 +1,130 @@
+//! Frozen features by a GPU: photos as bytes through pinned memory, batches as large as the memory allows.
+
+use super::FreezeOptions;
+use super::stream::{Batches, Trouble, Work, batch_for, stream};
+use crate::cuda::{Pinned, normalise, run_into, upload};
+use crate::device::free_memory;
+use crate::images::Pixels;
+use crate::models::Backbone;
+use crate::notebook::Progress;
+use crate::{Error, Result};
+use candle_core::{CpuStorage, CudaStorage, CustomOp3, DType, Device, Layout, Shape, Tensor, bail};
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
+/// What `work` gives, its f32 products rounded to TF32 or not: candle asks one switch for all the process.
+pub(super) fn with_tf32<T>(tf32: bool, work: impl FnOnce() -> T) -> T {
+    use candle_core::cuda_backend::{gemm_reduced_precision_f32, set_gemm_reduced_precision_f32};
+    static SWITCH: Mutex<()> = Mutex::new(());
+    let _only_us = SWITCH.lock().unwrap_or_else(PoisonError::into_inner);
+    let before = gemm_reduced_precision_f32();
+    set_gemm_reduced_precision_f32(tf32);
+    let result = work();
+    set_gemm_reduced_precision_f32(before);
+    result
+}
+
+/// The features of all photos, one row behind the other.
+pub(super) fn features_of_all(
+    backbone: &dyn Backbone,
+    options: FreezeOptions,
+    photos: usize,
+    read: &(dyn Fn(usize) -> Result<Pixels> + Sync),
+    progress: &Progress,
+) -> Result<Vec<f32>> {
+    let spec = backbone.spec();
+    let device = backbone.device();
+    let side = spec.preprocess.side;
+    let size = |(channels, height, width): (usize, usize, usize)| channels * height * width;
+    let largest = backbone.layers().iter().map(|layer| size(layer.output)).max().unwrap_or(0);
+    let dtype = options.precision.dtype();
+    let (factor, summand) = spec.preprocess.factor_and_summand();
+    let gpu = Gpu {
+        backbone,
+        device,
+        side,
+        tf32: options.tf32,
+        planes: Planes(dtype),
+        factor: Tensor::new(&factor, device)?,
+        summand: Tensor::new(&summand, device)?,
+    };
+    let batch = batch_for(free_memory(device)?, largest, dtype.size_in_bytes());
+    stream(&gpu, &Work { photos, batch, side, width: spec.features, read }, progress)
+}
+
+/// A backbone on a GPU.
+struct Gpu<'a> {
+    backbone: &'a dyn Backbone,
+    device: &'a Device,
+    side: usize,
+    tf32: bool,
+    planes: Planes,
+    factor: Tensor,
+    summand: Tensor,
+}
+
+impl Batches for Gpu<'_> {
+    type Buffer = Pinned;
+
+    fn buffer(&self, bytes: usize) -> Result<Pinned> {
+        Ok(Pinned::new(self.device, bytes)?)
+    }
+
+    fn bytes<'a>(&self, buffer: &'a mut Pinned) -> Result<&'a mut [u8]> {
+        Ok(buffer.bytes()?)
+    }
+
+    fn run(&self, photos: &Pinned, range: Range<usize>) -> std::result::Result<Vec<f32>, Trouble> {
+        let features = || {
+            let bytes = upload(self.device, photos, &[range.end, self.side, self.side, 3])?;
+            let bytes = bytes.narrow(0, range.start, range.len())?;
+            let planes = bytes.apply_op3_no_bwd(&self.factor, &self.summand, &self.planes)?;
+            let features = with_tf32(self.tf32, || self.backbone.features(&planes))?;
+            // Waits for the device, so that what it lacks is said here.
+            Ok(features.flatten_all()?.to_vec1::<f32>()?)
+        };
+        features().map_err(
+            |error: Error| if says_out_of_memory(&error) { Trouble::OutOfMemory } else { Trouble::Other(error) },
+        )
+    }
+}
+
+/// Whether the driver or cuBLAS could not get memory. candle hands their words on, and not their codes.
+fn says_out_of_memory(error: &Error) -> bool {
+    let words = error.to_string();
+    ["CUDA_ERROR_OUT_OF_MEMORY", "CUBLAS_STATUS_ALLOC_FAILED", "out of memory"].iter().any(|sign| words.contains(sign))
+}
+
+/// Bytes `(N, H, W, 3)`, factor and summand to planes `(N, 3, H, W)` of this type.
+struct Planes(DType);
+
+impl CustomOp3 for Planes {
+    fn name(&self) -> &'static str {
+        "photo-planes"
+    }
+
+    fn cpu_fwd(
+        &self,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        bail!("photo-planes is for GPUs")
+    }
+
+    fn cuda_fwd(
+        &self,
+        rgb: &CudaStorage,
+        rl: &Layout,
+        factor: &CudaStorage,
+        fl: &Layout,
+        summand: &CudaStorage,
+        sl: &Layout,
+    ) -> candle_core::Result<(CudaStorage, Shape)> {
+        let (photos, height, width, _) = rl.shape().dims4()?;
+        run_into(&normalise(photos, (height, width))?, self.0, &[(rgb, rl), (factor, fl), (summand, sl)])
+    }
+}
