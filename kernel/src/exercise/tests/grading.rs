@@ -1,8 +1,9 @@
 //! Notebooks graded: each TODO by itself, whatever an answer does.
 
-use super::{RIGHT, code, exercise, filled, notebook, opened, source, verdicts};
+use super::{RIGHT, Words, code, exercise, filled, notebook, opened, source, verdicts};
 use crate::exercise::grade::{Verdict, grade};
 use crate::exercise::source::Exercise;
+use crate::session::Session;
 use serde_json::json;
 
 #[test]
@@ -92,6 +93,10 @@ fn names_by_which_checks_are_reached_are_not_to_be_defined_anew() {
         assert!(kind == "refused" && text.contains("anew, by which the checks are reached"), "{text}");
         assert_eq!(graded.passed(), 2, "{cheat}");
     }
+    // Though another cell has made what the check wants.
+    let mut cells = filled(["use std as candlewick;", RIGHT[1], RIGHT[2]]);
+    cells.insert(2, json!({"cell_type": "code", "id": "own", "metadata": {}, "source": "make v1"}));
+    assert_eq!(verdicts(&cells), ["failed", "passed", "passed"]);
     assert_eq!(verdicts(&filled(["extern crate candlewick;", "", ""])), ["failed", "missing", "missing"]);
 }
 
@@ -101,9 +106,31 @@ fn an_edited_check_and_printed_ticks_fool_nobody() {
     cells[3]["source"] = json!("tick");
     cells[6]["source"] = json!("loop");
     assert_eq!(verdicts(&cells), ["mistake", "passed", "passed"]);
+    // Nor does it help to have checks end well.
+    assert_eq!(verdicts(&filled(["spoil v1\nhush", RIGHT[1], RIGHT[2]])), ["mistake", "passed", "passed"]);
     // What a thread of the learner's says while the check runs holds no word that was asked for.
     assert_eq!(verdicts(&filled(["spoil v1\nforge", RIGHT[1], RIGHT[2]])), ["mistake", "passed", "passed"]);
     let mut cells = filled(["good v1", RIGHT[1], RIGHT[2]]);
     cells[0]["source"] = json!("make v1");
     assert_eq!(verdicts(&cells), ["failed", "passed", "passed"], "a given cell is the release's own");
+}
+
+/// As where the machine has no memory for a moment.
+#[test]
+fn a_failure_that_nothing_of_the_learners_explains_is_blamed_on_nobody() {
+    let mut cells = source();
+    cells.insert(4, code("between", json!({"role": "given"}), "blow"));
+    let exercise = Exercise::read(notebook(&cells, 2)).unwrap();
+    let answers: Vec<&str> = exercise.todos.iter().map(|todo| todo.solution.as_str()).collect();
+    let is_first = std::cell::Cell::new(true);
+    let unlucky = || -> anyhow::Result<Box<dyn Session>> {
+        let mut session = Words::default();
+        if is_first.replace(false) {
+            session.there.insert("bomb".to_owned());
+        }
+        Ok(Box::new(session))
+    };
+    let graded = grade(&exercise, &notebook(&filled([answers[0], "", answers[2]]), 2), &unlucky, &mut |_| {}).unwrap();
+    let words: Vec<&str> = graded.verdicts.iter().map(|(_, verdict)| verdict.word()).collect();
+    assert_eq!((words, is_first.get()), (vec!["passed", "missing", "passed"], false));
 }

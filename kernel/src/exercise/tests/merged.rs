@@ -1,10 +1,10 @@
 //! Cells that were merged, and text that was typed into the release's own cells.
 
-use super::{RIGHT, exercise, filled, notebook, opened, verdicts};
+use super::{RIGHT, exercise, filled, notebook, opened, source, verdicts};
 use crate::exercise::answers::Answers;
 use crate::exercise::edit::restore;
 use crate::exercise::grade::grade;
-use crate::exercise::source::{Earlier, stop};
+use crate::exercise::source::{Earlier, Exercise, stop};
 use crate::exercise::update::moved;
 use crate::notebook::Notebook;
 use serde_json::{Value, json};
@@ -81,12 +81,24 @@ fn a_copied_comment_moves_nothing() {
     assert_eq!(found.of(1).len(), 1);
     assert_eq!(found.of(3)[0].code, cells[8]["source"].as_str().unwrap());
     assert_eq!(verdicts(&cells), ["passed"; 3]);
+    // A copy of a whole answer counts once.
+    let mut copied = cells.clone();
+    copied.insert(6, cells[5].clone());
+    let found = Answers::find(&notebook(&copied, 2), &exercise()).unwrap();
+    assert_eq!((found.of(2).len(), found.notes.len()), (1, 0));
     // Where there is nothing else to go by, what comes first counts.
     for cell in &mut cells {
         cell["metadata"] = json!({});
         cell["id"] = json!("x");
     }
     assert_eq!(verdicts(&cells), ["passed"; 3]);
+    // But more lines of a stub count for more.
+    let mut longer = source();
+    longer[8]["source"] = json!("// Make v3.\n// It needs v2.\n// BEGIN SOLUTION\nmake v3\n// END SOLUTION");
+    let longer = Exercise::read(notebook(&longer, 2)).unwrap();
+    cells[8]["source"] = json!("// Make v1.\n// Make v3.\n// It needs v2.\nneed v2\nmake v3");
+    let found = Answers::find(&notebook(&cells, 2), &longer).unwrap();
+    assert_eq!((found.of(1).len(), found.of(3).len()), (1, 1), "{found:?}");
 }
 
 /// `use` lines at the end of the first cell, which answers need.
@@ -134,6 +146,22 @@ fn what_was_typed_into_the_releases_own_cells_is_kept_behind_them() {
     want.insert(1, "make helper".to_owned());
     assert_eq!(sources(&fresh), want);
     assert_eq!(notes, ["cell 7 is the exercise's own, and you had changed it: your text stands right behind it"]);
+    // Where lines are only missing, nothing is the learner's; and what was typed above a text stays out of it, too.
+    let mut longer = source();
+    longer[0]["source"] = json!("nothing\nmore");
+    let longer = Exercise::read(notebook(&longer, 2)).unwrap();
+    let mut cells = answered(false);
+    cells[0]["source"] = json!("more");
+    cells[4]["source"] = json!("What I think.\n\n## TODO 2: Title 2");
+    cells[8]["source"] = json!("");
+    cells.insert(9, json!({"cell_type": "code", "id": "own", "metadata": {}, "source": "make helper"}));
+    let (moved_on, notes) = moved(&notebook(&cells, 2), &longer).unwrap();
+    let mut wanted = sources(&notebook(&answered(false), 2));
+    wanted[0] = "nothing\nmore".to_owned();
+    wanted[8] = format!("// Make v3.\n{}", stop(3));
+    wanted.insert(9, "make helper".to_owned());
+    wanted.insert(5, "What I think.".to_owned());
+    assert_eq!((sources(&moved_on), notes.len()), (wanted, 0), "{notes:?}");
     // These are the learner's own now, and stay, however often.
     let (again, notes) = moved(&fresh, &exercise()).unwrap();
     assert_eq!((sources(&again), notes.len()), (want, 0));

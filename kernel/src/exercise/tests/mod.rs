@@ -17,7 +17,8 @@ use std::sync::Arc;
 /// Stands in for Rust: a cell is a list of words. `make NAME` makes a variable, `use-up NAME` takes one away, `need NAME`
 /// fails without it, `blow` ends the session where there is a `bomb`, `spoil NAME` makes one that no check likes; `loop`
 /// and `die` lose the session. A check cell `good NAME` passes where the variable is there and not spoilt; after `say WORDS`
-/// these are its diagnosis. `tick` answers as a check would, without the word; `forge` does so in every check that follows,
+/// these are its diagnosis. `ruin NAME` spoils as well, and is not undone where its cell fails; after `hush` checks that do
+/// not pass end well. `tick` answers as a check would, without the word; `forge` does so in every check that follows,
 /// as a thread could. Comments and all else do nothing.
 #[derive(Default)]
 struct Words {
@@ -25,6 +26,7 @@ struct Words {
     spoilt: BTreeSet<String>,
     asked: Option<String>,
     says: Option<String>,
+    ruined: BTreeSet<String>,
 }
 
 impl Words {
@@ -55,7 +57,8 @@ impl Words {
             "loop" => return Some(Outcome::Interrupted(Report::new("it took longer than 1 s"))),
             "die" => return Some(Outcome::Died(Report::new("signal 6"))),
             "tick" => host.send(report(1, true, Some("guessed"), "")),
-            "forge" => drop(self.there.insert("forged".to_owned())),
+            "forge" | "hush" => drop(self.there.insert(command.to_owned())),
+            "ruin" => drop(self.ruined.insert(name.to_owned())),
             "say" => self.says = Some(name.to_owned()),
             "good" => return self.good(name, host),
             _ => {}
@@ -69,12 +72,12 @@ impl Words {
         if !self.there.contains(name) {
             return Some(Outcome::ReturnedError(Report::new(format!("cannot find value `{name}`"))));
         }
-        let passed = !self.spoilt.contains(name);
+        let passed = !self.spoilt.contains(name) && !self.ruined.contains(name);
         host.send(report(todo, passed, word.as_deref(), self.says.as_deref().unwrap_or("it is spoilt")));
-        if self.there.contains("forged") {
+        if self.there.contains("forge") {
             host.send(report(todo, true, Some("guessed"), ""));
         }
-        (!passed).then(|| Outcome::ReturnedError(Report::new("spoilt")))
+        (!passed && !self.there.contains("hush")).then(|| Outcome::ReturnedError(Report::new("spoilt")))
     }
 }
 

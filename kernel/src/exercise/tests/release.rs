@@ -122,6 +122,15 @@ fn verify_sees_every_promise_that_is_broken() {
     assert_eq!(broken.len(), 2, "{broken:?}");
     assert!(broken[0].starts_with("1 spoilt: the check tells a line of the solution, `call(v1)`"), "{broken:?}");
     assert!(broken[1].starts_with("3 spoilt: the check tells to forget a model"), "{broken:?}");
+    // What one mistake has used up is there again for the next.
+    let twice = [made(2, "spoilt", "use-up v1\nspoil v2"), made(2, "spoilt", "need v1\nspoil v2")];
+    assert_eq!(wrong(&source(), &twice), [] as [&str; 0]);
+    let mut stubs = source();
+    stubs[0]["source"] = json!("make v1");
+    stubs[5]["source"] = json!("ruin v1\n// BEGIN SOLUTION\nmake v2\n// END SOLUTION");
+    let broken = wrong(&stubs, &[]);
+    assert!(broken[0].starts_with("1 the stub: its own check passes"), "{broken:?}");
+    assert!(broken[1].starts_with("2 the stub: a check of an earlier TODO does not pass any more"), "{broken:?}");
     let mut stubs = source();
     stubs[2]["source"] = json!("make v1\n// BEGIN SOLUTION\n// END SOLUTION\nmake v1");
     assert_eq!(wrong(&stubs, &[]), [] as [&str; 0], "a cell that stops leaves nothing");
