@@ -40,6 +40,42 @@ fn solved(until: u64) -> Value {
     notebook
 }
 
+/// Answers of other types than the lesson's, which the lesson's own answers behind them cannot use; two of them in cells of
+/// the exercise's own, merged; and saved by another kernel.
+fn unusual() -> Value {
+    let mut notebook = solved(11);
+    notebook["metadata"]["kernelspec"] = json!({"name": "python3", "language": "python", "display_name": "Python 3"});
+    cell(&mut notebook, 2, "answer")["source"] = json!(
+        "let (num_classes, num_training) = (data.classes().len() as u8, training.len() as i32);\n\
+         let num_validation = validation.len() as u64;"
+    );
+    cell(&mut notebook, 3, "answer")["source"] = json!(
+        "let preprocess = Preprocess::IMAGENET;\nlet training_batches = training.batches(32, &preprocess);\n\
+         let validation_batches: Vec<_> = validation.batches(32, &preprocess).collect();"
+    );
+    let names = "[\"daisy\", \"dandelion\", \"roses\", \"sunflowers\", \"tulips\"]";
+    cell(&mut notebook, 9, "answer")["source"] = json!(format!("let class_names = {names};"));
+    let stubs: Value = serde_json::from_str(EXERCISE).unwrap();
+    cell(&mut notebook, 10, "answer")["source"] = cell(&mut stubs.clone(), 10, "answer")["source"].clone();
+    cell(&mut notebook, 11, "answer")["source"] =
+        json!("let true_labels: [usize; 30] = image_batch.labels.clone().try_into().unwrap();");
+    merge(&mut notebook, "todo-09-answer", "todo-09-check");
+    merge(&mut notebook, "todo-03-given", "todo-04-answer");
+    notebook
+}
+
+/// All cells from one to another as one, with what the last has for metadata, as JupyterLab merges them.
+fn merge(notebook: &mut Value, from: &str, to: &str) {
+    let cells = notebook["cells"].as_array_mut().unwrap();
+    let place = |id: &str| cells.iter().position(|cell| cell["id"] == id).unwrap();
+    let range = place(from)..=place(to);
+    let texts: Vec<String> = cells[range.clone()].iter().map(|cell| joined(&cell["source"])).collect();
+    let mut merged = cells[*range.end()].clone();
+    merged["source"] = json!(texts.join("\n\n"));
+    merged["id"] = json!(format!("merged-{from}"));
+    cells.splice(range, [merged]);
+}
+
 fn cell<'a>(notebook: &'a mut Value, todo: u64, role: &str) -> &'a mut Value {
     let ours = json!({"role": role, "todo": todo});
     let mut cells = notebook["cells"].as_array_mut().unwrap().iter_mut();
@@ -88,9 +124,10 @@ fn a_class_is_graded_whatever_is_in_its_notebooks() {
     hostile["cells"].as_array_mut().unwrap().retain(|cell| cell["id"] != "todo-04-answer");
     cell(&mut hostile, 5, "answer")["source"] = json!("panic!(\"no idea\");");
     write("hostile.ipynb", &hostile.to_string());
+    write("unusual.ipynb", &unusual().to_string());
     write("broken.ipynb", "{\"nbformat\": 4,");
     write("other.ipynb", &json!({"nbformat": 4, "cells": []}).to_string());
-    let names = ["diligent.ipynb", "hostile.ipynb", "broken.ipynb", "other.ipynb", "gone.ipynb"];
+    let names = ["diligent.ipynb", "hostile.ipynb", "unusual.ipynb", "broken.ipynb", "other.ipynb", "gone.ipynb"];
     let flags = ["grade", "--data", "sketches", "--timeout", "40", "--json", "grades.json"];
     let (output, table, said) = run(folder.path(), &[&flags[..], &names].concat());
     assert_eq!(output.status.code(), Some(2), "{said}");
@@ -106,7 +143,12 @@ fn a_class_is_graded_whatever_is_in_its_notebooks() {
     let failed = &grades["notebooks"][1]["todos"];
     assert!(failed[1]["message"].as_str().unwrap().contains("longer than 40 s"), "{failed}");
     assert_eq!((&failed[4]["kind"], &failed[0]["kind"]), (&json!("panic"), &json!("refused")));
-    for (index, why) in [(2, "not JSON"), (3, "no cell of the flowers exercise"), (4, "cannot read")] {
+    assert_eq!(verdicts(2), [&["passed"; 9][..], &["missing", "passed", "missing"]].concat(), "{table}");
+    assert!(
+        table.contains("it was saved by another kernel, python3") && table.contains("in another cell, cell"),
+        "{table}"
+    );
+    for (index, why) in [(3, "not JSON"), (4, "no cell of the flowers exercise"), (5, "cannot read")] {
         assert!(grades["notebooks"][index]["error"].as_str().unwrap().contains(why), "{grades}");
     }
     assert!(table.contains("6 of 12") && table.contains("1 of 12") && table.contains("could not be graded"), "{table}");
@@ -121,6 +163,12 @@ fn a_learner_sees_how_far_it_is_takes_hints_and_resets_one_todo() {
     std::fs::write(&path, &text).unwrap();
     let (output, out, _) = run(folder.path(), &["status"]);
     assert!(output.status.success() && out.contains("0 of 12") && out.contains("12  Transfer learning"), "{out}");
+    assert!(!out.contains("copies"), "{out}");
+    let (_, out, _) = run(folder.path(), &["status", "mine.ipynb"]);
+    assert!(
+        out.contains("all copies of the exercise in this folder together: ./flowers_exercise.progress.json"),
+        "{out}"
+    );
     let first = run(folder.path(), &["hint", "3"]).1;
     let second = run(folder.path(), &["hint", "3"]).1;
     assert!(first.contains("hint 1 of 3") && second.contains("hint 2 of 3"), "{first}{second}");

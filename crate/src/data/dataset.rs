@@ -52,6 +52,8 @@ pub struct Dataset {
     source: String,
     is_sketches: bool,
     skipped: Arc<[Skipped]>,
+    /// How many photos there were before any were taken or split off.
+    whole: usize,
 }
 
 impl Dataset {
@@ -64,12 +66,17 @@ impl Dataset {
             let (name, label, count) = (&photo.name, photo.label, classes.len());
             return Err(Error::Data(format!("{name} has class {label}, and there are {count} classes, from 0")));
         }
-        Ok(Self { classes: classes.into(), photos, source: source.into(), is_sketches: false, skipped: Arc::new([]) })
+        Ok(Self::whole(classes, photos, source.into(), false))
     }
 
     /// A data set of drawings, whose labels are right by construction.
     pub(super) fn of_sketches(classes: Vec<String>, photos: Vec<Photo>, source: &str) -> Self {
-        Self { classes: classes.into(), photos, source: source.into(), is_sketches: true, skipped: Arc::new([]) }
+        Self::whole(classes, photos, source.into(), true)
+    }
+
+    fn whole(classes: Vec<String>, photos: Vec<Photo>, source: String, is_sketches: bool) -> Self {
+        let whole = photos.len();
+        Self { classes: classes.into(), photos, source, is_sketches, skipped: Arc::new([]), whole }
     }
 
     pub(super) fn with_skipped(mut self, skipped: Vec<Skipped>) -> Self {
@@ -77,9 +84,14 @@ impl Dataset {
         self
     }
 
-    pub(super) fn with_source(mut self, source: String) -> Self {
-        self.source = source;
-        self
+    /// The same photos as a source of their own.
+    pub(super) fn with_source(self, source: String) -> Self {
+        Self { source, whole: self.len(), ..self }
+    }
+
+    /// How many photos the source gave, of which these are all or some. Those that cannot be decoded do not count.
+    pub(crate) fn at_source(&self) -> usize {
+        self.whole
     }
 
     /// The classes' names; a label is an index into them.
@@ -174,6 +186,7 @@ impl Dataset {
             source: self.source.clone(),
             is_sketches: self.is_sketches,
             skipped: self.skipped.clone(),
+            whole: self.whole,
         }
     }
 
@@ -216,7 +229,8 @@ impl Dataset {
                 Some(error) => skipped.push(Skipped::because(&photo.name, &error)),
             }
         }
-        Self { photos, ..self.clone_without_photos() }.with_skipped(skipped)
+        let whole = self.whole - (self.len() - photos.len());
+        Self { photos, whole, ..self.clone_without_photos() }.with_skipped(skipped)
     }
 
     /// Says in one line where the set `name` is from, and why better sources did not serve, and in another what is not
@@ -348,6 +362,7 @@ mod tests {
         photos.push(Photo::from_bytes("cat/broken.png", 0, png).unwrap());
         let mended = Dataset::new(whole.classes().to_vec(), photos, "test").unwrap().without_broken();
         assert_eq!(mended.counts(), [1, 1]);
+        assert_eq!((mended.at_source(), mended.take(1).at_source()), (2, 2));
         assert_eq!(mended.skipped().len(), 1);
         assert_eq!(mended.skipped()[0].name, "cat/broken.png");
         let why = &mended.skipped()[0].why;

@@ -47,14 +47,14 @@ impl History {
         let end = |epoch: &Epoch| epoch.training_accuracy;
         let above = self.epochs_above(end);
         if self.is_even() {
-            return "Measured at the epoch's end, the two curves differ by no more than chance in so many photos: neither \
-                    is above the other."
+            return "Measured at the epoch's end, the two curves differ by no more than chance moves them in so many photos: \
+                    which is above the other, these photos cannot tell."
                 .to_owned();
         }
         match (self.epochs_surely_above(|epoch| epoch.training_accuracy_running), above) {
-            (0, 0) => "Measured at the epoch's end, training is never below validation either.".to_owned(),
+            (0, 0) => "Measured at the epoch's end, training is never below validation.".to_owned(),
             (_, 0) => "Measured at the epoch's end, with the very head that validation meets, training is never below \
-                       validation: the running mean is the whole reason."
+                       validation: the running mean is reason enough."
                 .to_owned(),
             _ => format!(
                 "Measured at the epoch's end, validation is above training in {above} of {}. {}",
@@ -81,10 +81,13 @@ impl History {
             points(lead(most)),
             points(low),
             points(high),
-            match self.beside(most, most.training_accuracy) {
-                Ordering::Greater =>
-                    "that is more than luck: the validation photos are easier than the training photos, or are among them",
-                _ => "that is luck of the split and not skill",
+            match (self.beside(most, most.training_accuracy), self.shared_photos) {
+                (Ordering::Greater, 0) =>
+                    "more than chance explains, so the validation photos seem to be the easier ones".to_owned(),
+                (Ordering::Greater, shared) => format!(
+                    "more than chance explains, but the head has learnt from {shared} of the photos that measure it"
+                ),
+                _ => "no more than chance explains".to_owned(),
             }
         )
     }
@@ -102,8 +105,10 @@ impl History {
             ),
             (true, _) => format!(
                 "After the last epoch training leads by {} points, more than chance in so many photos explains: the head \
-                 has begun to learn its training photos by heart.",
-                points(gap)
+                 does better on photos that it has learnt from. After the first epoch it led by {} points: a lead that \
+                 grows while validation stands still comes of learning by heart.",
+                points(gap),
+                points(self.epochs.first().map_or(0.0, |first| first.training_accuracy - first.validation_accuracy))
             ),
             (false, _) => format!(
                 "After the last epoch training leads by {} points, no more than chance in so many photos explains.",

@@ -40,9 +40,27 @@ pub fn weights_of(identity: &str) -> Option<PathBuf> {
     }
 }
 
-/// Past libtest, which keeps what passing tests print to itself.
+/// Says which test leaves something out, and why: past libtest, which keeps what passing tests print to itself, and in the
+/// file `$CANDLEWICK_SKIPPED`, from which CI says it all once more at its end.
 fn skipped(why: &str) {
-    let _ = writeln!(std::io::stderr(), "skipped: {why}");
+    let line = skip_line(std::thread::current().name(), why);
+    let _ = std::io::stderr().write_all(line.as_bytes());
+    if let Some(file) = std::env::var_os("CANDLEWICK_SKIPPED") {
+        note(Path::new(&file), &line);
+    }
+}
+
+/// libtest names a test's thread as the test.
+fn skip_line(test: Option<&str>, why: &str) -> String {
+    format!("skipped: {}: {}\n", test.unwrap_or("a test"), why.replace('\n', " "))
+}
+
+/// Adds a line to a file in one piece, for tests run beside each other.
+fn note(file: &Path, line: &str) {
+    let added = std::fs::OpenOptions::new().create(true).append(true).open(file);
+    if let Err(why) = added.and_then(|mut file| file.write_all(line.as_bytes())) {
+        panic!("{}: {why}", file.display());
+    }
 }
 
 /// Whether each source of a weights file failed because nothing answered, as offline. An answer with an error or wrong
@@ -80,4 +98,17 @@ fn only_silence_of_every_source_is_a_reason_to_skip() {
     }
     assert!(!says("no such host (no network?)"), "no list of sources");
     assert!(!unreachable(&Error::Data("no such host (no network?)".to_owned())));
+}
+
+#[test]
+fn what_is_left_out_is_noted_with_the_tests_name() {
+    let folder = tempfile::tempdir().unwrap_or_else(|why| panic!("{why}"));
+    let file = folder.path().join("skipped");
+    let me = std::thread::current();
+    note(&file, &skip_line(me.name(), "no weights:\n  - a.org"));
+    note(&file, &skip_line(Some("other"), "no photos"));
+    let text = std::fs::read_to_string(&file).unwrap_or_else(|why| panic!("{why}"));
+    let name = me.name().unwrap_or_default();
+    assert!(name.ends_with("what_is_left_out_is_noted_with_the_tests_name"), "{name}");
+    assert_eq!(text, format!("skipped: {name}: no weights:   - a.org\nskipped: other: no photos\n"));
 }

@@ -7,6 +7,7 @@ pub mod answers;
 pub mod edit;
 pub mod grade;
 pub mod mistakes;
+pub mod parts;
 #[path = "../../../crate/src/lesson/progress.rs"]
 pub mod progress;
 pub mod source;
@@ -15,12 +16,13 @@ mod stage;
 mod tests;
 #[path = "../../../crate/src/lesson/todos.rs"]
 pub mod todos;
+pub mod update;
 pub mod verify;
 
 use crate::lessons;
 use crate::notebook::Notebook;
 use anyhow::Context;
-use source::Exercise;
+use source::{Earlier, Exercise};
 
 /// The source's name among the lessons.
 pub const SOLUTION: &str = "flowers_solution";
@@ -33,5 +35,7 @@ pub const EXERCISE: &str = "flowers_exercise";
 /// Where it was built outside its repository.
 pub fn built_in() -> anyhow::Result<Exercise> {
     let lesson = lessons::find(SOLUTION).with_context(|| format!("this build holds no lesson {SOLUTION}"))?;
-    Exercise::read(Notebook::parse(lesson.text)?).with_context(|| SOLUTION.to_owned())
+    let exercise = Exercise::read(Notebook::parse(lesson.text)?).with_context(|| SOLUTION.to_owned())?;
+    let earlier: Vec<Earlier> = serde_json::from_str(include_str!("earlier.json")).context("earlier.json")?;
+    Ok(exercise.with_earlier(&earlier))
 }

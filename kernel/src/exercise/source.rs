@@ -4,6 +4,7 @@ use super::todos::{Release, Todo};
 use crate::notebook::json::Json;
 use crate::notebook::{Cell, CellKind, Notebook};
 use anyhow::{Context, bail};
+use serde::{Deserialize, Serialize};
 
 /// A line that begins what learners write, and the line that ends it.
 const BEGIN: &str = "// BEGIN SOLUTION";
@@ -49,6 +50,38 @@ pub struct Step {
     pub stub: String,
 }
 
+/// A cell as learners get it, of any kind.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Released {
+    /// The cell's id.
+    pub id: String,
+    /// What it is for; none for text.
+    pub role: Option<Role>,
+    /// What stands in it: this release's text, then those of earlier ones.
+    pub texts: Vec<String>,
+}
+
+impl Released {
+    /// Whether it stays as the release has it: all but answers do.
+    pub fn is_kept(&self) -> bool {
+        !matches!(self.role, Some(Role::Answer(_)))
+    }
+
+    /// Whether it is for the answer to this TODO.
+    pub fn answers(&self, todo: usize) -> bool {
+        self.role == Some(Role::Answer(todo))
+    }
+}
+
+/// A text that an earlier release had in a cell, where this one has another.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Earlier {
+    /// The cell's id.
+    pub id: String,
+    /// What stood in it.
+    pub text: String,
+}
+
 /// The exercise: its code cells in order, and the notebook that they are from.
 #[derive(Clone, Debug)]
 pub struct Exercise {
@@ -56,6 +89,8 @@ pub struct Exercise {
     pub release: u64,
     /// Its code cells.
     pub steps: Vec<Step>,
+    /// All of its cells, each at its place in the notebook.
+    pub cells: Vec<Released>,
     /// The TODOs, in order.
     pub todos: Vec<Todo>,
     notebook: Notebook,
@@ -68,7 +103,7 @@ impl Exercise {
     /// Where a cell has no role, markers do not pair, or a TODO has not one heading, one answer and one check, in order.
     pub fn read(notebook: Notebook) -> anyhow::Result<Self> {
         let release = release_of(&notebook).context("the notebook's metadata name no release")?;
-        let mut steps = Vec::new();
+        let (mut steps, mut cells) = (Vec::new(), Vec::new());
         let mut titles = Vec::new();
         for (index, cell) in notebook.cells().enumerate() {
             let place = || format!("cell {} ({})", index + 1, cell.id().unwrap_or("no id"));
@@ -76,13 +111,32 @@ impl Exercise {
                 let role = Role::of(&cell).with_context(|| format!("{} has no role", place()))?;
                 let id = cell.id().with_context(|| format!("{} has no id", place()))?.to_owned();
                 let (code, stub) = divide(&cell.source(), &role).with_context(place)?;
+                cells.push(Released { id: id.clone(), role: Some(role.clone()), texts: vec![stub.clone()] });
                 steps.push(Step { index, id, role, code, stub });
             } else {
                 titles.extend(cell.source().lines().filter_map(title));
+                let id = cell.id().unwrap_or_default().to_owned();
+                cells.push(Released { id, role: None, texts: vec![cell.source()] });
             }
         }
         let todos = todos(&steps, titles)?;
-        Ok(Self { release, steps, todos, notebook })
+        Ok(Self { release, steps, cells, todos, notebook })
+    }
+
+    /// The same, with what earlier releases had in its cells, so that it is not taken for the learner's.
+    pub fn with_earlier(mut self, earlier: &[Earlier]) -> Self {
+        for cell in &mut self.cells {
+            cell.texts.extend(earlier.iter().filter(|one| one.id == cell.id).map(|one| one.text.clone()));
+        }
+        self
+    }
+
+    /// The TODO that the cell at a place answers.
+    pub fn answer_at(&self, place: usize) -> Option<usize> {
+        match self.cells.get(place)?.role {
+            Some(Role::Answer(todo)) => Some(todo),
+            _ => None,
+        }
     }
 
     /// The notebook that learners get: stubs for answers, and no outputs.

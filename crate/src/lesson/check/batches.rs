@@ -2,14 +2,18 @@
 
 use super::super::diagnosis::{Checked, mistake};
 use super::photos::{named, names, normalised};
-use crate::Result;
 use crate::data::{Batches, Dataset};
 use crate::images::{Batch, Preprocess};
+use crate::{Error, Result};
 
 /// How many photos TODO 3 puts into a batch.
 const SIZE: usize = 32;
 
 /// What may hold a data set's photos as batches.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is nothing that this check can look at for batches",
+    note = "what a data set's method for batches gives will do, and so will a `Vec` of all that comes out of it"
+)]
 pub trait Batched {
     /// Looks at them without using them up.
     ///
@@ -40,10 +44,26 @@ impl Batched for Batches {
 
 impl Batched for Vec<Batch> {
     fn look(&self) -> Result<Look> {
-        let ends = self.first().into_iter().chain(self.last()).cloned().collect();
-        let photos = self.iter().map(|batch| batch.labels.len()).sum();
-        Ok(Look { photos, size: self.first().map_or(0, |batch| batch.labels.len()), single: false, ends })
+        Ok(series(self.iter().collect()))
     }
+}
+
+impl Batched for Vec<Result<Batch>> {
+    fn look(&self) -> Result<Look> {
+        let whole = |batch: &'_ Result<Batch>| match batch {
+            Ok(_) => Ok(()),
+            Err(Error::Interrupted) => Err(Error::Interrupted),
+            Err(why) => Err(Error::Data(why.to_string())),
+        };
+        self.iter().try_for_each(whole)?;
+        Ok(series(self.iter().flatten().collect()))
+    }
+}
+
+fn series(batches: Vec<&Batch>) -> Look {
+    let ends = batches.first().into_iter().chain(batches.last()).map(|batch| (*batch).clone()).collect();
+    let photos = batches.iter().map(|batch| batch.labels.len()).sum();
+    Look { photos, size: batches.first().map_or(0, |batch| batch.labels.len()), single: false, ends }
 }
 
 impl Batched for Batch {

@@ -97,7 +97,7 @@ fn on_which_photos(history: &History, training: &FeatureTable, validation: &Feat
         return mistake(
             "swapped-in-fit",
             format!("the head learnt from {} photos and was measured on {}: the parts are swapped.", got.0, got.1),
-            "all runs, but the head learns from less than half the photos: .876 on flowers instead of .893.",
+            "all runs, but the head learns from less than half the photos: .872 on flowers instead of .893.",
             format!(
                 "`fit` takes the photos to learn from first, and those that measure second. This head has learnt from photos \
                  that are to measure it. {}",

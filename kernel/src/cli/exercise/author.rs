@@ -1,7 +1,7 @@
 //! The author's side: a release, and the proof that it keeps its promises.
 
 use crate::cli::{End, Surroundings};
-use crate::exercise::source::Exercise;
+use crate::exercise::source::{Earlier, Exercise};
 use crate::exercise::verify::{Trial, verify};
 use crate::exercise::{EXERCISE, built_in, mistakes};
 use crate::notebook::write_beside;
@@ -19,7 +19,10 @@ pub fn release(source: &Path, around: &mut Surroundings<'_>) -> anyhow::Result<E
     }
     let beside = source.with_file_name(EXERCISE).with_extension("ipynb");
     let text = serde_json::to_string_pretty(&exercise.carried())? + "\n";
-    for (path, text) in [(beside, exercise.notebook().to_string()), (carried, text)] {
+    let earlier = source.parent().unwrap_or(Path::new(".")).join("../kernel/src/exercise/earlier.json");
+    let kept = with_those_of(&beside, &exercise, &earlier)?;
+    // Before the notebook that it keeps something of is written anew.
+    for (path, text) in [(earlier, kept), (beside, exercise.notebook().to_string()), (carried, text)] {
         // A file that is newer than it need be has cargo compile the crate anew, and all that cells import.
         let is_same = std::fs::read_to_string(&path).is_ok_and(|old| old == text);
         if !is_same {
@@ -30,10 +33,33 @@ pub fn release(source: &Path, around: &mut Surroundings<'_>) -> anyhow::Result<E
     Ok(End::AllRan)
 }
 
+/// What earlier releases had in cells, with what the last one has there and this one has not: without it `update` would take
+/// it for the learner's.
+fn with_those_of(last: &Path, exercise: &Exercise, earlier: &Path) -> anyhow::Result<String> {
+    let text = std::fs::read_to_string(earlier).with_context(|| format!("cannot read {}", earlier.display()))?;
+    let mut kept: Vec<Earlier> = serde_json::from_str(&text).with_context(|| earlier.display().to_string())?;
+    if last.exists() {
+        let last = crate::cli::execute::read(last)?;
+        for cell in last.cells() {
+            let now = exercise.cells.iter().find(|now| now.is_kept() && cell.id() == Some(now.id.as_str()));
+            let Some(now) = now.filter(|now| now.texts.first() != Some(&cell.source())) else { continue };
+            let gone = Earlier { id: now.id.clone(), text: cell.source() };
+            if !kept.contains(&gone) {
+                kept.push(gone);
+            }
+        }
+    }
+    Ok(serde_json::to_string_pretty(&kept)? + "\n")
+}
+
 /// Runs everything that is promised, and says what is not kept.
 pub fn verified(data: &Path, until: Option<usize>, around: &mut Surroundings<'_>) -> anyhow::Result<End> {
     let mut exercise = built_in()?;
+    let all = exercise.todos.len();
     exercise.cut(until.unwrap_or(usize::MAX));
+    if exercise.todos.len() < all {
+        around.terminal.line(&format!("Left out: TODO {} to {all}", exercise.todos.len() + 1));
+    }
     let environment = [("CANDLEWICK_DATA".to_owned(), crate::cli::lesson::photos(data)?)].into();
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
     let options = Options { folder: Some(folder.path().to_owned()), environment, ..Options::default() };

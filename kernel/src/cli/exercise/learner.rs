@@ -1,9 +1,10 @@
 //! The learner's side: status, hints, one TODO reset, solutions, a newer release.
 
 use crate::cli::{End, Surroundings};
-use crate::exercise::answers::{Answers, moved};
+use crate::exercise::answers::Answers;
 use crate::exercise::edit::{no_such_todo, restore, unused};
-use crate::exercise::progress::{Kept, Progress};
+use crate::exercise::progress::{self, Kept, Progress};
+use crate::exercise::update::moved;
 use crate::exercise::{EXERCISE, built_in, todos};
 use crate::notebook::{Notebook, write_beside};
 use anyhow::{Context, bail};
@@ -46,6 +47,12 @@ impl File {
 pub fn status(file: &File, around: &mut Surroundings<'_>) -> anyhow::Result<End> {
     let progress = file.progress()?;
     say(around, &progress.bar());
+    let path = file.path();
+    if path.file_stem().is_some_and(|name| name != EXERCISE) {
+        // A kernel is not told which notebook it runs.
+        let kept = progress::path(&file.folder());
+        say(around, &format!("That is of all copies of the exercise in this folder together: {}", kept.display()));
+    }
     for todo in todos::todos() {
         let mark = if progress.passed.contains(&todo.number) { '✓' } else { '·' };
         let hints = progress.hints.get(&todo.number).copied().unwrap_or(0);
@@ -80,6 +87,7 @@ pub fn reset(number: usize, file: &File, around: &mut Surroundings<'_>) -> anyho
         around.terminal.line(&format!("Your answer is kept in {}", aside.display()));
     }
     write_beside(&path, restored.text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
+    restored.notes.iter().for_each(|note| around.terminal.line(note));
     let mut progress = Progress::read(&file.folder()).unwrap_or_default();
     if progress.passed.remove(&number)
         && let Kept::Not(why) = progress.write(&file.folder())
