@@ -71,7 +71,7 @@ fn named(cell: &Cell<'_>, exercise: &Exercise) -> Option<usize> {
     by_role.or_else(|| exercise.cells.iter().position(|own| cell.id() == Some(own.id.as_str())))
 }
 
-/// By being the release's own text; or the answer whose comment it has most of, or whose stop, where that cell is missing.
+/// By being the release's own text; or the answer whose comment or stop comes first in it, where that cell is missing.
 fn told_by_text(cell: &Cell<'_>, exercise: &Exercise, missing: &BTreeSet<usize>) -> Option<usize> {
     let code = cell.source();
     let is_text = |texts: &[String]| texts.iter().any(|text| text.trim() == code.trim());
@@ -85,12 +85,11 @@ fn told_by_text(cell: &Cell<'_>, exercise: &Exercise, missing: &BTreeSet<usize>)
         let stop = format!("lesson::todo({todo})");
         let is_own =
             |line: &str| line.contains(&stop) || line.starts_with("//") && stub.lines().any(|own| own.trim() == line);
-        let found: Vec<usize> =
-            code.lines().map(str::trim).enumerate().filter(|(_, line)| is_own(line)).map(|(at, _)| at).collect();
-        // The most lines; of as many those that come first.
-        Some((found.len(), std::cmp::Reverse(*found.first()?), *place))
+        let first = code.lines().map(str::trim).position(is_own)?;
+        Some((first, *place))
     };
-    missing.iter().filter_map(marks).max().map(|(_, _, place)| place)
+    // What comes first in it.
+    missing.iter().filter_map(marks).min().map(|(_, place)| place)
 }
 
 /// Whether there is nothing in an answer but what the release has put there.
