@@ -1,4 +1,6 @@
 //! What the measuring examples have in common: their arguments, and pixels to measure with.
+// Each example that includes this uses its own part of it.
+#![allow(dead_code)]
 
 use candlewick::images::Pixels;
 
