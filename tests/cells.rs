@@ -281,6 +281,31 @@ fn borrows_and_shadows_are_told_in_the_cells_own_words() {
     assert_eq!(ran.text(4), "3");
 }
 
+/// What the compiler finds only when it makes code.
+#[test]
+fn what_making_code_finds_is_told_of_the_cells_own_lines() {
+    let ran = run(&[
+        "# raises\nlet d = 0;\nprintln!(\"{}\", 10 / d);",
+        "# raises\nlet n = i32::MAX;\nn + 1",
+        "# raises\nlet a = 1;\nfn bad() -> i32 { let d = 0; 1 / d }\nlet b = 2;\nprintln!(\"{a}{b}\");",
+        "# raises\nfn f<const N: usize>() -> usize { const { assert!(N > 0) }; N }\n\nlet x = f::<0>();",
+        "6 * 7",
+    ]);
+    assert!(ran.output.status.success(), "{}", ran.said());
+    for (index, message, line) in [
+        (0, "this operation will panic at runtime", "(line 2)"),
+        (1, "this arithmetic operation will overflow", "(line 2)"),
+        (2, "this operation will panic at runtime", "(line 2)"),
+        (3, "assertion failed: N > 0", "(line 1)"),
+    ] {
+        let text = ran.text(index);
+        assert!(text.contains(message) && text.contains(line), "{index}: {text}");
+        let told = ran.notebook["cells"][index]["outputs"].to_string();
+        assert!(!told.contains("candlewick"), "code that nobody has written: {told}");
+    }
+    assert_eq!(ran.text(4), "42");
+}
+
 /// Names that Rust people define every day, and a crate that comes along the way.
 #[test]
 fn own_results_and_added_crates_leave_the_session_whole() {

@@ -176,6 +176,23 @@ impl Cell {
         (end, end + 1)
     }
 
+    /// Which line of the cell stands on a line of [`wrapped`](Self::wrapped); none where that line is ours.
+    pub fn line_of(&self, wrapped: usize) -> Option<usize> {
+        let (new, old) = self.keeping_lines();
+        if wrapped < new {
+            return wrapped.checked_sub(1).filter(|line| *line > 0);
+        }
+        let mut first = old + 1;
+        for range in &self.items {
+            let lines = self.text[range.clone()].matches('\n').count() + 1;
+            if (first..first + lines).contains(&wrapped) {
+                return Some(self.text[..range.start].matches('\n').count() + 1 + wrapped - first);
+            }
+            first += lines;
+        }
+        None
+    }
+
     /// A function with the cell as its body, for the compiler to judge. The first line is ours, the cell begins on the
     /// second.
     pub fn judged(&self, kept: &Variables, how: Judged) -> String {
@@ -348,6 +365,9 @@ mod tests {
         assert!(lines[7].starts_with("match &(é + f()) { candlewick_value => "), "{wrapped}");
         assert!(wrapped.ends_with("use a::b;\nfn f() {\n  2\n}\n"), "{wrapped}");
         let (new, old) = cell.keeping_lines();
+        let of: Vec<_> = (1..=lines.len()).map(|line| cell.line_of(line)).collect();
+        let places = [None, Some(1), Some(2), Some(3), Some(4), Some(5), Some(6), Some(7), None, None];
+        assert_eq!(of, [&places[..], &[Some(2), Some(4), Some(5), Some(6)]].concat(), "{wrapped}");
         assert!(lines[new - 1].contains("put(\"é\", é)") && lines[old - 1].contains("candlewick_ended }"), "{wrapped}");
     }
 

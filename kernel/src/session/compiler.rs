@@ -31,6 +31,9 @@ pub struct Compiler {
     items: String,
 }
 
+/// What a file begins with that holds no items of earlier cells.
+const ALONE: &str = "#![allow(unused)]\n";
+
 /// The compiler was ended before it had said all: the cell was interrupted.
 #[derive(Debug)]
 pub struct Ended;
@@ -150,6 +153,16 @@ impl Compiler {
         Ok(shown)
     }
 
+    /// Says what of `cell` is found only when code is made of it: a division by zero, an assertion about constants.
+    ///
+    /// # Errors
+    /// Where the compiler cannot be run.
+    pub fn check_generated(&self, cell: &Cell, kept: &Variables) -> Result<Vec<Diagnostic>> {
+        let judged = cell.judged(kept, Judged::AsWritten);
+        let (messages, _) = self.messages_of(Depth::Generated, &self.before(), &judged, &cell.text)?;
+        Ok(errors_among(&messages))
+    }
+
     /// As [`check`](Self::check), for a text that is not Rust.
     ///
     /// # Errors
@@ -167,15 +180,24 @@ impl Compiler {
 
     fn errors(&self, judged: &str, text: &str) -> Result<Vec<Diagnostic>> {
         let (messages, _) = self.messages(judged, text)?;
-        Ok(messages.iter().filter(|message| message.is_error()).map(Message::diagnostic).collect())
+        Ok(errors_among(&messages))
+    }
+
+    /// What stands before the cell in the file that is judged.
+    fn before(&self) -> String {
+        if self.items.is_empty() { ALONE.to_owned() } else { format!("{}\n", self.items) }
     }
 
     /// What the compiler says, message by message and as it stands.
     fn messages(&self, judged: &str, text: &str) -> Result<(Vec<Message>, String)> {
+        self.messages_of(Depth::Checked, &self.before(), judged, text)
+    }
+
+    /// As [`messages`](Self::messages), behind the text `before`.
+    fn messages_of(&self, depth: Depth, before: &str, judged: &str, text: &str) -> Result<(Vec<Message>, String)> {
         let source = self.folder.join("judged.rs");
-        let before = if self.items.is_empty() { "#![allow(unused)]\n".to_owned() } else { format!("{}\n", self.items) };
         std::fs::write(&source, format!("{before}{judged}"))?;
-        let stderr = self.said(&mut self.command(&source))?;
+        let stderr = self.said(&mut self.command(&source, depth))?;
         let placed = Placed { lines_before: before.matches('\n').count() + 1, lines: text.matches('\n').count() + 1 };
         Ok((stderr.lines().filter_map(|line| Message::parse(line, &placed)).collect(), stderr))
     }
@@ -195,15 +217,16 @@ impl Compiler {
         Ok(String::from_utf8_lossy(&said).into_owned())
     }
 
-    fn command(&self, source: &Path) -> Command {
+    fn command(&self, source: &Path, depth: Depth) -> Command {
         let mut command = Command::new(&self.program);
         command
             .env(BECOME, &self.rustc)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
-            .args(["--crate-name", "ctx", "--edition", "2024", "--crate-type", "lib", "--emit=metadata"])
+            .args(["--crate-name", "ctx", "--edition", "2024", "--crate-type", "lib"])
+            .args(depth.options())
             .arg("-o")
-            .arg(self.folder.join("judged.rmeta"))
+            .arg(self.folder.join("judged.out"))
             .args(["--error-format=json", "--json=diagnostic-rendered-ansi", "--diagnostic-width=100000"])
             // Whole paths, so that a type's name can be used as source; these two are not stable yet, hence the
             // variable that lets a stable compiler take them.
@@ -217,6 +240,28 @@ impl Compiler {
         }
         command.arg(source).current_dir(&self.folder).stdin(Stdio::null());
         command
+    }
+}
+
+fn errors_among(messages: &[Message]) -> Vec<Diagnostic> {
+    messages.iter().filter(|message| message.is_error()).map(Message::diagnostic).collect()
+}
+
+/// How far the compiler goes.
+#[derive(Clone, Copy, Debug)]
+enum Depth {
+    /// Types and borrows.
+    Checked,
+    /// Code is made of everything, called or not, and thrown away.
+    Generated,
+}
+
+impl Depth {
+    fn options(self) -> &'static [&'static str] {
+        match self {
+            Self::Checked => &["--emit=metadata"],
+            Self::Generated => &["--emit=obj", "-Clink-dead-code"],
+        }
     }
 }
 

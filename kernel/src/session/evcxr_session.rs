@@ -210,11 +210,14 @@ impl EvcxrSession {
 
     /// What the compiler has against a cell, in the cell's own words.
     fn explain(&self, cell: &Cell, refusals: &[Refusal]) -> Result<Outcome> {
-        let own = self.compiler.check(cell, &self.kept)?;
-        Ok(Outcome::CompileErrors(match borrowed(refusals) {
+        let mut own = self.compiler.check(cell, &self.kept)?;
+        if own.is_empty() {
+            own = self.compiler.check_generated(cell, &self.kept)?;
+        }
+        Ok(Outcome::CompileErrors(match borrowed(cell, refusals) {
             _ if !own.is_empty() => own,
             Some(borrowed) => vec![borrowed],
-            None => refusals.iter().map(as_evcxr_says).collect(),
+            None => refusals.iter().map(|refusal| as_evcxr_says(cell, refusal)).collect(),
         }))
     }
 
