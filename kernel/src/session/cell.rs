@@ -6,6 +6,7 @@
 //! crate keeps the variables and tells how the cell ended; the compiler itself names the types ([`super::compiler`]).
 //! Items (`fn`, `struct`, `use`…) stay outside the closure, where evcxr keeps them for later cells.
 
+use ra_ap_rustc_lexer::{FrontmatterAllowed, TokenKind, tokenize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use syn::parse::Parser;
@@ -252,20 +253,36 @@ fn show(mut text: String, shown: Option<Range<usize>>) -> String {
     text
 }
 
-/// Lines that begin with `:` are evcxr's commands.
+/// Takes out evcxr's commands: lines that begin with `:`, but not those of a string or a comment.
 pub fn split_commands(code: &str) -> (Vec<String>, String) {
     let mut commands = Vec::new();
     let mut text = String::with_capacity(code.len());
-    for line in code.split_inclusive('\n') {
-        let is_command = line.strip_prefix(':').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase()));
-        if is_command {
-            commands.push(line.trim_end().to_owned());
-            text.push('\n');
-        } else {
-            text.push_str(line);
-        }
+    let mut rest = code;
+    while let Some(at) = command_in(rest) {
+        let (before, from) = rest.split_at(at);
+        let end = from.find('\n').map_or(from.len(), |end| end + 1);
+        commands.push(from[..end].trim_end().to_owned());
+        text.push_str(before);
+        text.push('\n');
+        // What a command says is no Rust: an open quote there opens no string.
+        rest = &from[end..];
     }
+    text.push_str(rest);
     (commands, text)
+}
+
+/// Where the first command stands in `code`, which begins with a line.
+fn command_in(code: &str) -> Option<usize> {
+    let mut start = 0;
+    for token in tokenize(code, FrontmatterAllowed::No) {
+        let begins_line = start == 0 || code[..start].ends_with('\n');
+        let named = |rest: &str| rest.starts_with(|c: char| c.is_ascii_lowercase());
+        if token.kind == TokenKind::Colon && begins_line && named(&code[start + 1..]) {
+            return Some(start);
+        }
+        start += token.len as usize;
+    }
+    None
 }
 
 /// Every name bound by a pattern, and whether with `mut`.
@@ -351,6 +368,30 @@ mod tests {
                 .map(|(name, mutable)| format!("{}{name}", if *mutable { "mut " } else { "" }))
                 .collect();
             assert_eq!(names.join(" "), want, "{code}");
+        }
+    }
+
+    #[test]
+    fn commands_are_lines_of_their_own_and_no_part_of_a_string_or_comment() {
+        for (code, commands, text) in [
+            (
+                ":dep a = \"1\"\n:vars\nlet b = 1;\n:vars",
+                &[":dep a = \"1\"", ":vars", ":vars"][..],
+                "\n\nlet b = 1;\n\n",
+            ),
+            ("let s = \"a\n:vars\nb\"; s", &[], "let s = \"a\n:vars\nb\"; s"),
+            ("r#\"\n:vars\n\"#\n:vars\n", &[":vars"], "r#\"\n:vars\n\"#\n\n"),
+            ("/*\n:vars\n/*\n:dep x\n*/\n:vars */ 1", &[], "/*\n:vars\n/*\n:dep x\n*/\n:vars */ 1"),
+            ("// '\n:vars\n1", &[":vars"], "// '\n\n1"),
+            (":load don't \"stop\n:vars\n\"é\"", &[":load don't \"stop", ":vars"], "\n\n\"é\""),
+            ("::std::mem::drop(1)\n :vars\n:Upper", &[], "::std::mem::drop(1)\n :vars\n:Upper"),
+        ] {
+            let (found, left) = split_commands(code);
+            assert_eq!(
+                (found.iter().map(String::as_str).collect::<Vec<_>>(), left.as_str()),
+                (commands.to_vec(), text),
+                "{code}"
+            );
         }
     }
 
