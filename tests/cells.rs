@@ -306,6 +306,27 @@ fn what_making_code_finds_is_told_of_the_cells_own_lines() {
     assert_eq!(ran.text(4), "42");
 }
 
+/// Neither can a later cell name, whatever it is about.
+#[test]
+fn a_type_that_no_later_cell_can_name_spoils_none() {
+    let ran = run(&[
+        "# raises\nlet model = { #[derive(Debug)] struct Net { w: f32 } Net { w: 1.0 } };",
+        "// the model is fine\nlet model = 1;\nmacro_rules! made { ($n:ident) => { struct $n { a: i32 } } }",
+        "# raises\nmade!(Foo);\nlet foo = Foo { a: 1 };",
+        "// the foo is fine\nmodel",
+        "mod m {\n    mod inner {\n        #[derive(Debug)]\n        pub struct T;\n    }\n    pub fn t() -> inner::T { inner::T }\n}\nlet t = m::t();",
+        "// the t is fine\nlet t = 2;",
+        "t",
+        "struct Q { x: i32 }\nlet q = Q { x: 5 };",
+        "q.x",
+    ]);
+    assert!(ran.output.status.success(), "{}", ran.said());
+    assert!(ran.text(0).contains("`model` is a `Net`, a type from inside a block"), "{}", ran.text(0));
+    assert!(ran.text(2).contains("`foo` is a `Foo`, a type from inside a block or a macro"), "{}", ran.text(2));
+    assert_eq!((ran.text(3).as_str(), ran.text(6).as_str(), ran.text(8).as_str()), ("1", "2", "5"));
+    assert!(ran.text(5).contains("`t` went: no cell can name its type"), "{}", ran.text(5));
+}
+
 /// Names that Rust people define every day, and a crate that comes along the way.
 #[test]
 fn own_results_and_added_crates_leave_the_session_whole() {

@@ -4,13 +4,14 @@
 //! the standard library.
 
 use super::Diagnostic;
-use super::cell::{Cell, Judged, Variable, Variables, judged_as_it_is};
+use super::cell::{Cell, Judged, Variable, Variables, judged_alone, judged_as_it_is};
 use super::diagnostics::{Message, Placed};
 use super::reins::Reins;
+use super::type_names::{nameable, unnameable};
 use crate::build::Toolchain;
 use crate::tools::{BECOME, Recorded};
 use anyhow::{Context, Result, bail};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -115,6 +116,7 @@ impl Compiler {
                 None => {}
             }
         }
+        let own: BTreeSet<String> = cell.definitions().into_iter().map(|(name, _)| name).collect();
         let mut variables = Variables::new();
         for (name, mutable) in &cell.bound {
             let Some(found) = types.remove(name) else {
@@ -124,7 +126,7 @@ impl Compiler {
                 }
                 continue;
             };
-            match nameable(&found) {
+            match nameable(&found, &own) {
                 Some(type_name) => drop(variables.insert(name.clone(), Variable { type_name, mutable: *mutable })),
                 None => wrong.push(unnameable(name, &found)),
             }
@@ -161,6 +163,20 @@ impl Compiler {
         let judged = cell.judged(kept, Judged::AsWritten);
         let (messages, _) = self.messages_of(Depth::Generated, &self.before(), &judged, &cell.text)?;
         Ok(errors_among(&messages))
+    }
+
+    /// Those of `variables` that no cell can use: what they are cannot be named from where cells stand.
+    ///
+    /// # Errors
+    /// Where the compiler cannot be run.
+    pub fn unusable(&self, variables: &[(&String, &Variable)]) -> Result<Vec<String>> {
+        let mut unusable = Vec::new();
+        for variable in variables {
+            if !self.errors(&judged_alone(variable), "")?.is_empty() {
+                unusable.push(variable.0.clone());
+            }
+        }
+        Ok(unusable)
     }
 
     /// As [`check`](Self::check), for a text that is not Rust.
@@ -261,55 +277,6 @@ impl Depth {
         match self {
             Self::Checked => &["--emit=metadata"],
             Self::Generated => &["--emit=obj", "-Clink-dead-code"],
-        }
-    }
-}
-
-/// The type as source text; none where no source can name it.
-fn nameable(found: &str) -> Option<String> {
-    // Every function has a type of its own, written `fn(i32) -> i32 {name}`; as a plain pointer it can be kept.
-    let pointer = found.rsplit_once(" {").filter(|_| found.starts_with("fn(") && found.ends_with('}'));
-    let found = pointer.map_or(found, |(pointer, _)| pointer);
-    let found = found.replace("{integer}", "i32").replace("{float}", "f64");
-    // The judged cell is a function's body; evcxr puts its items beside the function.
-    let found = found.replace("candlewick_cell::", "");
-    (!found.contains('{') && !found.contains("impl ")).then_some(found)
-}
-
-fn unnameable(name: &str, found: &str) -> Diagnostic {
-    let message = if found.contains("{closure") {
-        format!(
-            "the variable `{name}` is a closure, whose type has no name, so no later cell could use it. \
-             Box it, as in `let {name}: Box<dyn Fn(f32) -> f32> = Box::new(…);`, or put the cell into `{{ … }}`"
-        )
-    } else {
-        format!(
-            "the variable `{name}` is a `{found}`, a type that has no name, so no later cell could use it. \
-             Collect it or box it, or put the cell into `{{ … }}`"
-        )
-    };
-    let rendered = format!("error: {message}\n");
-    Diagnostic { code: None, message, line: None, column: None, rendered }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn types_become_source_or_are_refused() {
-        for (found, want) in [
-            ("{integer}", Some("i32")),
-            ("std::vec::Vec<{float}>", Some("std::vec::Vec<f64>")),
-            ("candlewick_cell::Point", Some("Point")),
-            ("fn(i32) -> std::option::Option<i32> {candlewick_cell::f}", Some("fn(i32) -> std::option::Option<i32>")),
-            ("fn() {candlewick_cell::f}", Some("fn()")),
-            ("std::boxed::Box<dyn std::ops::Fn(i32) -> i32>", Some("std::boxed::Box<dyn std::ops::Fn(i32) -> i32>")),
-            ("{closure@judged.rs:3:9: 3:12}", None),
-            ("std::iter::Map<std::ops::Range<i32>, {closure@judged.rs:3:9: 3:12}>", None),
-            ("impl std::iter::Iterator<Item = i32>", None),
-        ] {
-            assert_eq!(nameable(found).as_deref(), want, "{found}");
         }
     }
 }

@@ -158,6 +158,22 @@ impl EvcxrSession {
         (self.kept, self.dropped) = (kept, dropped);
     }
 
+    /// Drops the variables that would keep every cell with their names in it from being compiled; whether there are any.
+    ///
+    /// A type may have a name that the compiler knows and no cell can write: one in a private module, say.
+    fn drop_unusable(&mut self, cell: &Cell, host: &mut dyn Host) -> Result<bool> {
+        let unusable = self.compiler.unusable(&cell.used(&self.kept))?;
+        for name in &unusable {
+            if let Some(variable) = self.kept.remove(name) {
+                host.send(Output::Stdout(format!(
+                    "`{name}` went: no cell can name its type, `{}`.\n",
+                    variable.type_name
+                )));
+            }
+        }
+        Ok(!unusable.is_empty())
+    }
+
     /// All variables went with their process.
     pub(super) fn lose_variables(&mut self) {
         self.kept.clear();
@@ -193,12 +209,16 @@ impl EvcxrSession {
             }
             let made = match judgement? {
                 Judgement::Sound(made) => made,
+                Judgement::Wrong(_) if self.drop_unusable(cell, host)? => continue,
                 Judgement::Wrong(diagnostics) => return Ok(Outcome::CompileErrors(diagnostics)),
             };
             let Finished::Refused(refusals) = &end.finished else {
                 return Ok(self.conclude(end, made, &moved));
             };
             if !note_moved(refusals, cell.keeping_lines(), &mut moved) {
+                if self.drop_unusable(cell, host)? {
+                    continue;
+                }
                 return self.explain(cell, refusals);
             }
             judged = Some(Ok(Judgement::Sound(made)));

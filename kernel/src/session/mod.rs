@@ -17,6 +17,7 @@ mod refusals;
 mod reins;
 mod said;
 mod standard_input;
+mod type_names;
 mod worker;
 
 pub use evcxr_session::{EvcxrSession, SessionOptions};
