@@ -327,6 +327,24 @@ fn a_type_that_no_later_cell_can_name_spoils_none() {
     assert!(ran.text(5).contains("`t` went: no cell can name its type"), "{}", ran.text(5));
 }
 
+/// As notebooks for the stock kernel often begin.
+#[test]
+fn what_is_said_of_the_whole_file_is_taken_as_it_is() {
+    let ran = run(&[
+        "#![allow(unused)]\n//! Words.\nlet a = 1;\na",
+        "#![deny(warnings)]\n#![allow(arithmetic_overflow)]\nfn f() -> u8 { 255u8 + 1 }\na",
+        "# raises\n#![allow(unused)]\n\nlet b: u8 = \"\";",
+        "# raises\n#![feature(never_type)]\n1",
+        "a",
+    ]);
+    assert!(ran.output.status.success(), "{}", ran.said());
+    assert_eq!(ran.text(0), "1");
+    assert!(ran.text(1).starts_with("`#![deny(warnings)]` changes nothing here") && ran.text(1).ends_with("\n1"));
+    assert!(ran.text(2).contains("mismatched types (line 3)"), "{}", ran.text(2));
+    assert!(ran.text(3).contains("may not be used on the stable release channel"), "{}", ran.text(3));
+    assert_eq!(ran.text(4), "1");
+}
+
 /// Names that Rust people define every day, and a crate that comes along the way.
 #[test]
 fn own_results_and_added_crates_leave_the_session_whole() {

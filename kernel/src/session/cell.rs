@@ -9,9 +9,10 @@
 use ra_ap_rustc_lexer::{FrontmatterAllowed, TokenKind, tokenize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use syn::parse::ParseStream;
 use syn::parse::Parser;
 use syn::spanned::Spanned;
-use syn::{Block, Item, Stmt};
+use syn::{Attribute, Block, Item, Stmt};
 
 /// Shows a plain value as evcxr does, by its `Debug`, in one compile. Ends its line.
 ///
@@ -50,6 +51,10 @@ pub struct Cell {
     pub commands: Vec<String>,
     /// The cell's text with the commands' lines emptied, so that lines keep their numbers.
     pub text: String,
+    /// What it says of the whole file, as in `#![allow(unused)]`, on one line.
+    pub attributes: String,
+    /// The lints among it that nothing is made of: they would judge the code around the cell as well.
+    pub ignored: Vec<String>,
     /// Where the items stand in `text`.
     items: Vec<Range<usize>>,
     /// Where the last expression stands, if the cell ends in one: its value is shown.
@@ -68,12 +73,15 @@ impl Cell {
     /// # Errors
     /// Where it is not Rust; the compiler will say so better than the parser used here.
     pub fn parse(code: &str) -> Result<Self, (Vec<String>, String)> {
-        let (commands, text) = split_commands(code);
-        let Ok(statements) = Block::parse_within.parse_str(&text) else { return Err((commands, text)) };
+        let (commands, mut text) = split_commands(code);
+        let Ok((attributes, statements)) = statements.parse_str(&text) else { return Err((commands, text)) };
+        let (attributes, ignored) = take_attributes(&attributes, &mut text);
         let mut cell = Self {
             words: words(&text),
             commands,
             text,
+            attributes,
+            ignored,
             items: Vec::new(),
             shown: None,
             bound: BTreeMap::new(),
@@ -105,7 +113,7 @@ impl Cell {
 
     /// Whether nothing is left to run or to compile.
     pub fn is_empty(&self) -> bool {
-        self.words.is_empty() && self.text.trim().is_empty()
+        self.words.is_empty() && self.text.trim().is_empty() && self.attributes.is_empty()
     }
 
     /// The variables among `kept` that it may use: words in strings count too, since `{name}` in a format string does.
@@ -121,16 +129,10 @@ impl Cell {
 
     /// The statements, on the lines on which they stood; items are blank. The last value is shown.
     fn statements(&self) -> String {
-        let mut text = self.text.clone().into_bytes();
+        let mut text = self.text.clone();
         for range in &self.items {
-            for byte in &mut text[range.clone()] {
-                if *byte != b'\n' {
-                    *byte = b' ';
-                }
-            }
+            blank(&mut text, range.clone());
         }
-        // Whole items went, and an item begins and ends at a character's boundary.
-        let text = String::from_utf8_lossy(&text).into_owned();
         show(text, self.shown.clone())
     }
 
@@ -139,7 +141,7 @@ impl Cell {
     pub fn wrapped(&self, number: u64, kept: &Variables, moved: &Moved) -> String {
         let used = self.used(kept);
         // In brackets, because evcxr takes a line that begins with a colon for a command of its own.
-        let mut code = format!("(::candlewick::cell::run)({number}, || {{");
+        let mut code = format!("{}(::candlewick::cell::run)({number}, || {{", self.attributes);
         // All are checked before the first is taken: a cell that cannot begin must not lose any.
         for (name, variable) in &used {
             code += &format!(" ::candlewick::cell::check::<{}>({name:?})?;", variable.type_name);
@@ -256,6 +258,35 @@ fn show(mut text: String, shown: Option<Range<usize>>) -> String {
         text.insert_str(range.start, "match &(");
     }
     text
+}
+
+/// What a cell's text consists of, and what it says of the whole file.
+pub fn statements(input: ParseStream) -> syn::Result<(Vec<Attribute>, Vec<Stmt>)> {
+    Ok((Attribute::parse_inner(input)?, Block::parse_within(input)?))
+}
+
+/// Takes what stands there of the whole file out of the text: all of it that is for evcxr, on one line, and the lints that
+/// are for nobody. Words about the file (`//! …`) are no more than a comment.
+fn take_attributes(attributes: &[Attribute], text: &mut String) -> (String, Vec<String>) {
+    let (mut taken, mut ignored) = (String::new(), Vec::new());
+    for attribute in attributes {
+        let range = attribute.span().byte_range();
+        let written = &text[range.clone()];
+        let words: Vec<_> = written.lines().map(|line| line.split("//").next().unwrap_or_default().trim()).collect();
+        if ["warn", "deny", "forbid"].iter().any(|lint| attribute.path().is_ident(lint)) {
+            ignored.push(words.join(" "));
+        } else if written.starts_with('#') {
+            taken += &format!("{} ", words.join(" "));
+        }
+        blank(text, range);
+    }
+    (taken, ignored)
+}
+
+/// Leaves nothing but the ends of lines.
+fn blank(text: &mut String, range: Range<usize>) {
+    let lines: String = text[range.clone()].bytes().map(|byte| if byte == b'\n' { '\n' } else { ' ' }).collect();
+    text.replace_range(range, &lines);
 }
 
 /// Takes out evcxr's commands: lines that begin with `:`, but not those of a string or a comment.
@@ -415,6 +446,23 @@ mod tests {
         let places = [None, Some(1), Some(2), Some(3), Some(4), Some(5), Some(6), Some(7), None, None];
         assert_eq!(of, [&places[..], &[Some(2), Some(4), Some(5), Some(6)]].concat(), "{wrapped}");
         assert!(lines[new - 1].contains("put(\"é\", é)") && lines[old - 1].contains("candlewick_ended }"), "{wrapped}");
+    }
+
+    #[test]
+    fn what_is_said_of_the_whole_file_stands_before_everything() {
+        let code =
+            "//! Words.\n#![allow(\n    unused, // all\n    dead_code\n)]\n#![deny(warnings)]\nlet é = 1;\nfn f() {}";
+        let cell = Cell::parse(code).unwrap();
+        assert_eq!(
+            (cell.attributes.as_str(), &cell.ignored[..]),
+            ("#![allow( unused, dead_code )] ", &["#![deny(warnings)]".to_owned()][..])
+        );
+        let wrapped = cell.wrapped(1, &Variables::new(), &Moved::default());
+        assert!(wrapped.starts_with("#![allow( unused, dead_code )] (::candlewick::cell::run)"), "{wrapped}");
+        assert_eq!(wrapped.lines().nth(7), Some("let é = 1;"), "{wrapped}");
+        assert!(wrapped.ends_with("\nfn f() {}\n"), "{wrapped}");
+        assert!(Cell::parse("#![allow(unused)]").is_ok_and(|cell| !cell.is_empty()));
+        assert!(Cell::parse("let a = 1;\n#![allow(unused)]").is_err());
     }
 
     #[test]

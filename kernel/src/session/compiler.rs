@@ -33,7 +33,7 @@ pub struct Compiler {
 }
 
 /// What a file begins with that holds no items of earlier cells.
-const ALONE: &str = "#![allow(unused)]\n";
+const ALONE: &str = "#![allow(unused)]";
 
 /// The compiler was ended before it had said all: the cell was interrupted.
 #[derive(Debug)]
@@ -108,7 +108,12 @@ impl Compiler {
     pub fn judge(&self, cell: &Cell, kept: &Variables) -> Result<Judgement> {
         let mut types = BTreeMap::new();
         let mut wrong = Vec::new();
-        let (messages, said) = self.messages(&cell.judged(kept, Judged::Probed), &cell.text)?;
+        let (messages, said) = self.messages(
+            Depth::Checked,
+            &self.before(&cell.attributes),
+            &cell.judged(kept, Judged::Probed),
+            &cell.text,
+        )?;
         for message in messages {
             match message.probed_type() {
                 Some((name, type_name)) => drop(types.insert(name, type_name)),
@@ -139,11 +144,11 @@ impl Compiler {
     /// # Errors
     /// Where the compiler cannot be run.
     pub fn check(&self, cell: &Cell, kept: &Variables) -> Result<Vec<Diagnostic>> {
-        let written = self.errors(&cell.judged(kept, Judged::AsWritten), &cell.text)?;
+        let written = self.errors_in(Depth::Checked, cell, kept, Judged::AsWritten)?;
         if !written.is_empty() {
             return Ok(written);
         }
-        let mut shown = self.errors(&cell.judged(kept, Judged::Shown), &cell.text)?;
+        let mut shown = self.errors_in(Depth::Checked, cell, kept, Judged::Shown)?;
         let without_debug = |code: &str| matches!(code, "E0277" | "E0599");
         for diagnostic in shown.iter_mut().filter(|shown| shown.code.as_deref().is_some_and(without_debug)) {
             // Rust's own text would show code that nobody has written.
@@ -160,9 +165,7 @@ impl Compiler {
     /// # Errors
     /// Where the compiler cannot be run.
     pub fn check_generated(&self, cell: &Cell, kept: &Variables) -> Result<Vec<Diagnostic>> {
-        let judged = cell.judged(kept, Judged::AsWritten);
-        let (messages, _) = self.messages_of(Depth::Generated, &self.before(), &judged, &cell.text)?;
-        Ok(errors_among(&messages))
+        self.errors_in(Depth::Generated, cell, kept, Judged::AsWritten)
     }
 
     /// Those of `variables` that no cell can use: what they are cannot be named from where cells stand.
@@ -194,23 +197,26 @@ impl Compiler {
         self.errors(&judged_as_it_is(text, kept), text)
     }
 
+    /// What the compiler has against a text of no cell.
     fn errors(&self, judged: &str, text: &str) -> Result<Vec<Diagnostic>> {
-        let (messages, _) = self.messages(judged, text)?;
+        let (messages, _) = self.messages(Depth::Checked, &self.before(""), judged, text)?;
+        Ok(errors_among(&messages))
+    }
+
+    fn errors_in(&self, depth: Depth, cell: &Cell, kept: &Variables, how: Judged) -> Result<Vec<Diagnostic>> {
+        let before = self.before(&cell.attributes);
+        let (messages, _) = self.messages(depth, &before, &cell.judged(kept, how), &cell.text)?;
         Ok(errors_among(&messages))
     }
 
     /// What stands before the cell in the file that is judged.
-    fn before(&self) -> String {
-        if self.items.is_empty() { ALONE.to_owned() } else { format!("{}\n", self.items) }
+    fn before(&self, attributes: &str) -> String {
+        let items = if self.items.is_empty() { ALONE } else { &self.items };
+        format!("{attributes}{items}\n")
     }
 
-    /// What the compiler says, message by message and as it stands.
-    fn messages(&self, judged: &str, text: &str) -> Result<(Vec<Message>, String)> {
-        self.messages_of(Depth::Checked, &self.before(), judged, text)
-    }
-
-    /// As [`messages`](Self::messages), behind the text `before`.
-    fn messages_of(&self, depth: Depth, before: &str, judged: &str, text: &str) -> Result<(Vec<Message>, String)> {
+    /// What the compiler says, message by message and as it stands, of a text behind others.
+    fn messages(&self, depth: Depth, before: &str, judged: &str, text: &str) -> Result<(Vec<Message>, String)> {
         let source = self.folder.join("judged.rs");
         std::fs::write(&source, format!("{before}{judged}"))?;
         let stderr = self.said(&mut self.command(&source, depth))?;

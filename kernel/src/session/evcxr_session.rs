@@ -107,6 +107,10 @@ impl EvcxrSession {
         if cell.is_empty() {
             return Ok(Outcome::Done);
         }
+        for ignored in &cell.ignored {
+            let told = format!("`{ignored}` changes nothing here: it would judge the code around the cell as well.\n");
+            host.send(Output::Stdout(told));
+        }
         let definitions = cell.definitions();
         let outdated = self.outdated(&definitions);
         let mut judgement = None;
