@@ -345,6 +345,20 @@ fn what_is_said_of_the_whole_file_is_taken_as_it_is() {
     assert_eq!(ran.text(4), "1");
 }
 
+/// It may be a value, a statement or an item.
+#[test]
+fn a_macro_in_braces_is_shown_only_where_it_has_a_value() {
+    let ran = run(&[
+        "use std::cell::Cell;\nthread_local! { static K: Cell<i32> = const { Cell::new(3) }; }",
+        "macro_rules! made { ($n:ident) => { struct $n; } }\nmade! { Foo }",
+        "vec! { 1, 2 }",
+        "# raises\nundefined! { 1 }",
+    ]);
+    assert!(ran.output.status.success(), "{}", ran.said());
+    assert_eq!((ran.text(0).as_str(), ran.text(1).as_str(), ran.text(2).as_str()), ("", "", "[1, 2]"));
+    assert!(ran.text(3).contains("cannot find macro `undefined`"), "{}", ran.text(3));
+}
+
 /// Names that Rust people define every day, and a crate that comes along the way.
 #[test]
 fn own_results_and_added_crates_leave_the_session_whole() {

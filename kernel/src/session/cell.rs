@@ -59,6 +59,8 @@ pub struct Cell {
     items: Vec<Range<usize>>,
     /// Where the last expression stands, if the cell ends in one: its value is shown.
     shown: Option<Range<usize>>,
+    /// Whether that is a macro in braces, which needs no `;` and may as well be a statement or an item.
+    pub may_have_no_value: bool,
     /// The variables that it binds at its top level, and whether with `mut`.
     pub bound: BTreeMap<String, bool>,
     /// The crates that it names by `extern crate`, which evcxr takes for dependencies.
@@ -84,6 +86,7 @@ impl Cell {
             ignored,
             items: Vec::new(),
             shown: None,
+            may_have_no_value: false,
             bound: BTreeMap::new(),
             extern_crates: Vec::new(),
         };
@@ -99,11 +102,19 @@ impl Cell {
                 }
                 Stmt::Local(local) => bindings(&local.pat, &mut cell.bound),
                 Stmt::Expr(_, None) if index == last => cell.shown = Some(range),
-                Stmt::Macro(call) if index == last && call.semi_token.is_none() => cell.shown = Some(range),
+                Stmt::Macro(call) if index == last && call.semi_token.is_none() => {
+                    cell.may_have_no_value = matches!(call.mac.delimiter, syn::MacroDelimiter::Brace(_));
+                    cell.shown = Some(range);
+                }
                 Stmt::Expr(..) | Stmt::Macro(_) => {}
             }
         }
         Ok(cell)
+    }
+
+    /// Takes it for a cell that shows nothing.
+    pub fn show_nothing(&mut self) {
+        self.shown = None;
     }
 
     /// Whether it may wait for something async. evcxr would fetch and compile a runtime first, for a cell that cannot wait.

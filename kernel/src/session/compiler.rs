@@ -160,6 +160,15 @@ impl Compiler {
         Ok(shown)
     }
 
+    /// Whether a cell is sound, but for the value that it does not end in.
+    ///
+    /// # Errors
+    /// Where the compiler cannot be run.
+    pub fn has_no_value(&self, cell: &Cell, kept: &Variables) -> Result<bool> {
+        Ok(!self.errors_in(Depth::Checked, cell, kept, Judged::Shown)?.is_empty()
+            && self.errors_in(Depth::Checked, cell, kept, Judged::AsWritten)?.is_empty())
+    }
+
     /// Says what of `cell` is found only when code is made of it: a division by zero, an assertion about constants.
     ///
     /// # Errors

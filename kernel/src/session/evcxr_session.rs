@@ -94,7 +94,7 @@ impl EvcxrSession {
 
     fn run(&mut self, code: &str, host: &mut dyn Host) -> Result<Outcome> {
         self.cells += 1;
-        let cell = match Cell::parse(code) {
+        let mut cell = match Cell::parse(code) {
             Ok(cell) => cell,
             Err((_, text)) => return self.refuse_unparsed(&text),
         };
@@ -113,6 +113,9 @@ impl EvcxrSession {
         }
         let definitions = cell.definitions();
         let outdated = self.outdated(&definitions);
+        if cell.may_have_no_value && self.compiler.has_no_value(&cell, &self.kept)? {
+            cell.show_nothing();
+        }
         let mut judgement = None;
         if !outdated.is_empty() || cell.may_await() || !cfg!(unix) {
             // Nothing may be lost for a cell that does not compile.
