@@ -25,25 +25,34 @@ pub fn nameable(found: &str, own: &BTreeSet<String>) -> Option<String> {
 
 /// What to say of a variable of such a type.
 pub fn unnameable(name: &str, found: &str) -> Diagnostic {
-    let message = if found.contains("{closure") {
-        format!(
-            "the variable `{name}` is a closure, whose type has no name, so no later cell could use it. \
-             Box it, as in `let {name}: Box<dyn Fn(f32) -> f32> = Box::new(…);`, or put the cell into `{{ … }}`"
-        )
+    let shown = without_places(&found.replace(JUDGED, ""));
+    let (what, instead) = if found.starts_with("{closure") {
+        let boxed = format!("Box it, as in `let {name}: Box<dyn Fn(f32) -> f32> = Box::new(…);`");
+        ("a closure, whose type has no name".to_owned(), boxed)
+    } else if found.starts_with("{async") || found.starts_with("impl std::future::Future") {
+        let instead = "Wait for it in this cell, by a runtime's `block_on`, and keep what comes of it".to_owned();
+        ("a future, whose type has no name".to_owned(), instead)
     } else if found.contains(JUDGED) && !found.contains('{') {
-        let found = found.replace(JUDGED, "");
-        format!(
-            "the variable `{name}` is a `{found}`, a type from inside a block or a macro, so no later cell could use it. \
-             Define the type in the cell itself, or put the cell into `{{ … }}`"
-        )
+        let what = format!("a `{shown}`, a type from inside a block or a macro");
+        (what, "Define the type in the cell itself".to_owned())
     } else {
-        format!(
-            "the variable `{name}` is a `{found}`, a type that has no name, so no later cell could use it. \
-             Collect it or box it, or put the cell into `{{ … }}`"
-        )
+        (format!("a `{shown}`, a type that has no name"), "Collect it or box it".to_owned())
     };
+    let message = format!(
+        "the variable `{name}` is {what}, so no later cell could use it. {instead}, or put the cell into `{{ … }}`"
+    );
     let rendered = format!("error: {message}\n");
     Diagnostic { code: None, message, line: None, column: None, rendered }
+}
+
+/// A type without the file and the lines that the compiler names, as in `{closure@judged.rs:3:9: 3:12}`.
+fn without_places(found: &str) -> String {
+    let mut pieces = found.split('@');
+    let mut shown = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        shown.push_str(piece.find('}').map_or(piece, |end| &piece[end..]));
+    }
+    shown
 }
 
 #[cfg(test)]
@@ -68,6 +77,31 @@ mod tests {
             ("impl std::iter::Iterator<Item = i32>", None),
         ] {
             assert_eq!(nameable(found, &own).as_deref(), want, "{found}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_of_a_type_without_a_name_fits_it_and_names_no_file() {
+        for (found, want) in [
+            (
+                "{closure@/tmp/judged.rs:3:9: 3:12}",
+                "is a closure, whose type has no name, so no later cell could use it. Box it",
+            ),
+            (
+                "{async block@/tmp/judged.rs:5:10: 5:15}",
+                "is a future, whose type has no name, so no later cell could use it. Wait for it",
+            ),
+            (
+                "std::iter::Map<std::ops::Range<i32>, {closure@/tmp/judged.rs:3:9: 3:12}>",
+                "is a `std::iter::Map<std::ops::Range<i32>, {closure}>`, a type that has no name, so no later cell could use it. Collect",
+            ),
+            (
+                "std::option::Option<candlewick_cell::Net>",
+                "is a `std::option::Option<Net>`, a type from inside a block or a macro",
+            ),
+        ] {
+            let message = unnameable("x", found).message;
+            assert!(message.starts_with(&format!("the variable `x` {want}")), "{message}");
         }
     }
 }
