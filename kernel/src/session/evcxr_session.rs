@@ -6,7 +6,7 @@ use super::commands::compile_error;
 use super::compiler::{Compiler, Ended, Judgement};
 use super::completeness::completeness;
 use super::end::{End, outcome, take_message};
-use super::names::{with_source, word_at};
+use super::names::{is_member, with_source, word_at};
 use super::questions::Questions;
 use super::refusals::{as_evcxr_says, borrowed, note_moved};
 use super::reins::{GRACE, Rein, Reins};
@@ -481,14 +481,15 @@ impl Session for EvcxrSession {
 
     fn inspect(&mut self, code: &str, cursor: usize, source: bool) -> Option<BTreeMap<String, String>> {
         let word = word_at(code, cursor);
-        if let Some(variable) = self.kept.get(&code[word.clone()]) {
+        let is_member = is_member(code, word.start);
+        if let Some(variable) = self.kept.get(&code[word.clone()]).filter(|_| !is_member) {
             let mutable = if variable.mutable { "mut " } else { "" };
             let text = format!("let {mutable}{}: {}", &code[word], variable.type_name);
             return Some([("text/plain".to_owned(), text)].into());
         }
         let before = self.before(code);
         let at = before.len() + word.end;
-        let source = self.items.get(&code[word]).filter(|_| source).cloned();
+        let source = self.items.get(&code[word]).filter(|_| source && !is_member).cloned();
         let known = self.analyst().and_then(|analyst| analyst.inspect(&format!("{before}{code}"), at, HOVER));
         with_source(known, source.as_deref())
     }
