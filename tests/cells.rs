@@ -272,7 +272,9 @@ fn borrows_and_shadows_are_told_in_the_cells_own_words() {
         "items.len()",
     ]);
     assert!(ran.output.status.success(), "{}", ran.said());
-    assert!(ran.text(1).contains("clone"), "{}", ran.text(1));
+    assert!(ran.text(1).contains("borrows from another value") && ran.text(1).contains("line 1"), "{}", ran.text(1));
+    let told = ran.notebook["cells"][1]["outputs"][0]["traceback"].to_string();
+    assert!(told.contains("let first = &items[0];") && told.contains("clone"), "{told}");
     assert!(
         ran.text(3).contains("cannot find value `x`"),
         "the new x is used up, and the old one is not back: {}",

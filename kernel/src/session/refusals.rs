@@ -46,10 +46,16 @@ fn without_ours(rendered: &str) -> String {
 pub(super) fn borrowed(cell: &Cell, refusals: &[Refusal]) -> Option<Diagnostic> {
     const CODES: [&str; 7] = ["E0310", "E0499", "E0502", "E0505", "E0521", "E0597", "E0716"];
     let refusal = refusals.iter().find(|refusal| refusal.code.as_deref().is_some_and(|code| CODES.contains(&code)))?;
-    let message = "a variable of this cell borrows from another value, and what is kept for later cells may not borrow: \
-                   `.clone()` it, as in `let first = items[0].clone();`, or put the cell into `{ … }`";
+    let message = "a variable of this cell borrows from another value, so that no later cell could use it";
     let line = refusal.line.and_then(|line| cell.line_of(line));
-    let rendered = format!("error[{}]: {message}\n({})\n", refusal.code.as_deref()?, refusal.message);
+    let code = refusal.code.as_deref();
+    let rendered = format!(
+        "{}{}note: in Rust's words: {}\nhelp: `.clone()` what is borrowed, as in `let first = items[0].clone();`, or put the \
+         cell into `{{ … }}`\n",
+        headline(code, message),
+        snippet(cell, line).unwrap_or_default(),
+        refusal.message
+    );
     Some(Diagnostic { code: refusal.code.clone(), message: message.to_owned(), line, column: None, rendered })
 }
 
@@ -83,6 +89,22 @@ mod tests {
         assert_eq!((told.line, told.rendered.as_str()), (Some(3), "error: it\n --> line 3\n  |\n3 |   2 / 0\n  |\n"));
         let told = as_evcxr_says(&cell, &refusal(Some(7)));
         assert_eq!((told.line, told.rendered.as_str()), (None, "error: it\n"));
+    }
+
+    #[test]
+    fn a_borrow_is_told_in_a_sentence_with_its_line_and_what_to_do() {
+        let cell = Cell::parse("let a = 1;\nlet r = &n;\n*r").unwrap();
+        let refusal = Refusal {
+            code: Some("E0597".into()),
+            message: "`n` does not live long enough".into(),
+            line: Some(3),
+            rendered: String::new(),
+        };
+        let told = borrowed(&cell, &[refusal]).unwrap();
+        assert!(told.line == Some(2) && told.message.len() < 100, "{}", told.message);
+        for part in ["--> line 2\n", "\n2 | let r = &n;\n", "\nhelp: `.clone()`", "`n` does not live"] {
+            assert!(told.rendered.contains(part), "{}", told.rendered);
+        }
     }
 
     #[test]
