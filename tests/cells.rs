@@ -361,6 +361,16 @@ fn a_macro_in_braces_is_shown_only_where_it_has_a_value() {
     assert!(ran.text(3).contains("cannot find macro `undefined`"), "{}", ran.text(3));
 }
 
+#[test]
+fn a_bracket_too_many_is_no_earlier_cells() {
+    let ran = run(&["struct P<T> { x: T, y: i32 }", "# raises\n}", "# raises\nlet x = (1;"]);
+    assert!(ran.output.status.success(), "{}", ran.said());
+    for index in [1, 2] {
+        let told = ran.notebook["cells"][index]["outputs"][0]["traceback"].to_string();
+        assert!(told.contains("delimiter") && !told.contains("struct P"), "{told}");
+    }
+}
+
 /// Names that Rust people define every day, and a crate that comes along the way.
 #[test]
 fn own_results_and_added_crates_leave_the_session_whole() {

@@ -196,8 +196,10 @@ impl Compiler {
     /// # Errors
     /// Where the compiler cannot be run.
     pub fn check_text(&self, text: &str, kept: &Variables) -> Result<Vec<Diagnostic>> {
-        // By itself first: a bracket that is not closed would be laid at the door of the function around it.
-        let by_itself = self.errors(&format!("\n{text}"), text)?;
+        // By itself first: a bracket that is not closed would be laid at the door of the function around it, or of an earlier
+        // cell.
+        let (messages, _) = self.messages(Depth::Checked, &format!("{ALONE}\n"), &format!("\n{text}"), text)?;
+        let by_itself = errors_among(&messages);
         let of_words =
             |error: &Diagnostic| error.message.contains("delimiter") || error.message.contains("unterminated");
         if by_itself.iter().any(of_words) {
