@@ -371,6 +371,28 @@ fn a_bracket_too_many_is_no_earlier_cells() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_folder_that_is_gone_is_no_missing_compiler() {
+    let folder = tempfile::tempdir().unwrap();
+    let cell = serde_json::json!({"cell_type": "code", "id": "a", "execution_count": null, "metadata": {}, "outputs": [],
+        "source": "1"});
+    let notebook = serde_json::json!({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5});
+    std::fs::write(folder.path().join("in.ipynb"), notebook.to_string()).unwrap();
+    std::fs::create_dir(folder.path().join("gone")).unwrap();
+    let ran = std::process::Command::new("sh")
+        .args([
+            "-c",
+            "cd \"$1/gone\" && rmdir \"$1/gone\" && exec \"$2\" run \"$1/in.ipynb\" --output \"$1/out.ipynb\"",
+            "sh",
+        ])
+        .args([folder.path().as_os_str(), candlewick().get_program()])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert!(!ran.status.success() && said.contains("is gone") && !said.contains("Rust compiler"), "{said}");
+}
+
 /// Names that Rust people define every day, and a crate that comes along the way.
 #[test]
 fn own_results_and_added_crates_leave_the_session_whole() {
