@@ -272,13 +272,125 @@ fn borrows_and_shadows_are_told_in_the_cells_own_words() {
         "items.len()",
     ]);
     assert!(ran.output.status.success(), "{}", ran.said());
-    assert!(ran.text(1).contains("clone"), "{}", ran.text(1));
+    assert!(ran.text(1).contains("borrows from another value") && ran.text(1).contains("line 1"), "{}", ran.text(1));
+    let told = ran.notebook["cells"][1]["outputs"][0]["traceback"].to_string();
+    assert!(told.contains("let first = &items[0];") && told.contains("clone"), "{told}");
     assert!(
         ran.text(3).contains("cannot find value `x`"),
         "the new x is used up, and the old one is not back: {}",
         ran.text(3)
     );
     assert_eq!(ran.text(4), "3");
+}
+
+/// What the compiler finds only when it makes code.
+#[test]
+fn what_making_code_finds_is_told_of_the_cells_own_lines() {
+    let ran = run(&[
+        "# raises\nlet d = 0;\nprintln!(\"{}\", 10 / d);",
+        "# raises\nlet n = i32::MAX;\nn + 1",
+        "# raises\nlet a = 1;\nfn bad() -> i32 { let d = 0; 1 / d }\nlet b = 2;\nprintln!(\"{a}{b}\");",
+        "# raises\nfn f<const N: usize>() -> usize { const { assert!(N > 0) }; N }\n\nlet x = f::<0>();",
+        "6 * 7",
+    ]);
+    assert!(ran.output.status.success(), "{}", ran.said());
+    for (index, message, line) in [
+        (0, "this operation will panic at runtime", "(line 2)"),
+        (1, "this arithmetic operation will overflow", "(line 2)"),
+        (2, "this operation will panic at runtime", "(line 2)"),
+        (3, "assertion failed: N > 0", "(line 1)"),
+    ] {
+        let text = ran.text(index);
+        assert!(text.contains(message) && text.contains(line), "{index}: {text}");
+        let told = ran.notebook["cells"][index]["outputs"].to_string();
+        assert!(!told.contains("candlewick"), "code that nobody has written: {told}");
+    }
+    assert_eq!(ran.text(4), "42");
+}
+
+/// Neither can a later cell name, whatever it is about.
+#[test]
+fn a_type_that_no_later_cell_can_name_spoils_none() {
+    let ran = run(&[
+        "# raises\nlet model = { #[derive(Debug)] struct Net { w: f32 } Net { w: 1.0 } };",
+        "// the model is fine\nlet model = 1;\nmacro_rules! made { ($n:ident) => { struct $n { a: i32 } } }",
+        "# raises\nmade!(Foo);\nlet foo = Foo { a: 1 };",
+        "// the foo is fine\nmodel",
+        "mod m {\n    mod inner {\n        #[derive(Debug)]\n        pub struct T;\n    }\n    pub fn t() -> inner::T { inner::T }\n}\nlet t = m::t();",
+        "// the t is fine\nlet t = 2;",
+        "t",
+        "struct Q { x: i32 }\nlet q = Q { x: 5 };",
+        "q.x",
+    ]);
+    assert!(ran.output.status.success(), "{}", ran.said());
+    assert!(ran.text(0).contains("`model` is a `Net`, a type from inside a block"), "{}", ran.text(0));
+    assert!(ran.text(2).contains("`foo` is a `Foo`, a type from inside a block or a macro"), "{}", ran.text(2));
+    assert_eq!((ran.text(3).as_str(), ran.text(6).as_str(), ran.text(8).as_str()), ("1", "2", "5"));
+    assert!(ran.text(5).contains("`t` went: no cell can name its type"), "{}", ran.text(5));
+}
+
+/// As notebooks for the stock kernel often begin.
+#[test]
+fn what_is_said_of_the_whole_file_is_taken_as_it_is() {
+    let ran = run(&[
+        "#![allow(unused)]\n//! Words.\nlet a = 1;\na",
+        "#![deny(warnings)]\n#![allow(arithmetic_overflow)]\nfn f() -> u8 { 255u8 + 1 }\na",
+        "# raises\n#![allow(unused)]\n\nlet b: u8 = \"\";",
+        "# raises\n#![feature(never_type)]\n1",
+        "a",
+    ]);
+    assert!(ran.output.status.success(), "{}", ran.said());
+    assert_eq!(ran.text(0), "1");
+    assert!(ran.text(1).starts_with("`#![deny(warnings)]` changes nothing here") && ran.text(1).ends_with("\n1"));
+    assert!(ran.text(2).contains("mismatched types (line 3)"), "{}", ran.text(2));
+    assert!(ran.text(3).contains("may not be used on the stable release channel"), "{}", ran.text(3));
+    assert_eq!(ran.text(4), "1");
+}
+
+/// It may be a value, a statement or an item.
+#[test]
+fn a_macro_in_braces_is_shown_only_where_it_has_a_value() {
+    let ran = run(&[
+        "use std::cell::Cell;\nthread_local! { static K: Cell<i32> = const { Cell::new(3) }; }",
+        "macro_rules! made { ($n:ident) => { struct $n; } }\nmade! { Foo }",
+        "vec! { 1, 2 }",
+        "# raises\nundefined! { 1 }",
+    ]);
+    assert!(ran.output.status.success(), "{}", ran.said());
+    assert_eq!((ran.text(0).as_str(), ran.text(1).as_str(), ran.text(2).as_str()), ("", "", "[1, 2]"));
+    assert!(ran.text(3).contains("cannot find macro `undefined`"), "{}", ran.text(3));
+}
+
+#[test]
+fn a_bracket_too_many_is_no_earlier_cells() {
+    let ran = run(&["struct P<T> { x: T, y: i32 }", "# raises\n}", "# raises\nlet x = (1;"]);
+    assert!(ran.output.status.success(), "{}", ran.said());
+    for index in [1, 2] {
+        let told = ran.notebook["cells"][index]["outputs"][0]["traceback"].to_string();
+        assert!(told.contains("delimiter") && !told.contains("struct P"), "{told}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_folder_that_is_gone_is_no_missing_compiler() {
+    let folder = tempfile::tempdir().unwrap();
+    let cell = serde_json::json!({"cell_type": "code", "id": "a", "execution_count": null, "metadata": {}, "outputs": [],
+        "source": "1"});
+    let notebook = serde_json::json!({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5});
+    std::fs::write(folder.path().join("in.ipynb"), notebook.to_string()).unwrap();
+    std::fs::create_dir(folder.path().join("gone")).unwrap();
+    let ran = std::process::Command::new("sh")
+        .args([
+            "-c",
+            "cd \"$1/gone\" && rmdir \"$1/gone\" && exec \"$2\" run \"$1/in.ipynb\" --output \"$1/out.ipynb\"",
+            "sh",
+        ])
+        .args([folder.path().as_os_str(), candlewick().get_program()])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert!(!ran.status.success() && said.contains("is gone") && !said.contains("Rust compiler"), "{said}");
 }
 
 /// Names that Rust people define every day, and a crate that comes along the way.

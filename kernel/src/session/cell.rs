@@ -6,11 +6,13 @@
 //! crate keeps the variables and tells how the cell ended; the compiler itself names the types ([`super::compiler`]).
 //! Items (`fn`, `struct`, `use`…) stay outside the closure, where evcxr keeps them for later cells.
 
+use ra_ap_rustc_lexer::{FrontmatterAllowed, TokenKind, tokenize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use syn::parse::ParseStream;
 use syn::parse::Parser;
 use syn::spanned::Spanned;
-use syn::{Block, Item, Stmt};
+use syn::{Attribute, Block, Item, Stmt};
 
 /// Shows a plain value as evcxr does, by its `Debug`, in one compile. Ends its line.
 ///
@@ -49,10 +51,16 @@ pub struct Cell {
     pub commands: Vec<String>,
     /// The cell's text with the commands' lines emptied, so that lines keep their numbers.
     pub text: String,
+    /// What it says of the whole file, as in `#![allow(unused)]`, on one line.
+    pub attributes: String,
+    /// The lints among it that nothing is made of: they would judge the code around the cell as well.
+    pub ignored: Vec<String>,
     /// Where the items stand in `text`.
     items: Vec<Range<usize>>,
     /// Where the last expression stands, if the cell ends in one: its value is shown.
     shown: Option<Range<usize>>,
+    /// Whether that is a macro in braces, which needs no `;` and may as well be a statement or an item.
+    pub may_have_no_value: bool,
     /// The variables that it binds at its top level, and whether with `mut`.
     pub bound: BTreeMap<String, bool>,
     /// The crates that it names by `extern crate`, which evcxr takes for dependencies.
@@ -67,14 +75,18 @@ impl Cell {
     /// # Errors
     /// Where it is not Rust; the compiler will say so better than the parser used here.
     pub fn parse(code: &str) -> Result<Self, (Vec<String>, String)> {
-        let (commands, text) = split_commands(code);
-        let Ok(statements) = Block::parse_within.parse_str(&text) else { return Err((commands, text)) };
+        let (commands, mut text) = split_commands(code);
+        let Ok((attributes, statements)) = statements.parse_str(&text) else { return Err((commands, text)) };
+        let (attributes, ignored) = take_attributes(&attributes, &mut text);
         let mut cell = Self {
             words: words(&text),
             commands,
             text,
+            attributes,
+            ignored,
             items: Vec::new(),
             shown: None,
+            may_have_no_value: false,
             bound: BTreeMap::new(),
             extern_crates: Vec::new(),
         };
@@ -90,11 +102,19 @@ impl Cell {
                 }
                 Stmt::Local(local) => bindings(&local.pat, &mut cell.bound),
                 Stmt::Expr(_, None) if index == last => cell.shown = Some(range),
-                Stmt::Macro(call) if index == last && call.semi_token.is_none() => cell.shown = Some(range),
+                Stmt::Macro(call) if index == last && call.semi_token.is_none() => {
+                    cell.may_have_no_value = matches!(call.mac.delimiter, syn::MacroDelimiter::Brace(_));
+                    cell.shown = Some(range);
+                }
                 Stmt::Expr(..) | Stmt::Macro(_) => {}
             }
         }
         Ok(cell)
+    }
+
+    /// Takes it for a cell that shows nothing.
+    pub fn show_nothing(&mut self) {
+        self.shown = None;
     }
 
     /// Whether it may wait for something async. evcxr would fetch and compile a runtime first, for a cell that cannot wait.
@@ -104,7 +124,7 @@ impl Cell {
 
     /// Whether nothing is left to run or to compile.
     pub fn is_empty(&self) -> bool {
-        self.words.is_empty() && self.text.trim().is_empty()
+        self.words.is_empty() && self.text.trim().is_empty() && self.attributes.is_empty()
     }
 
     /// The variables among `kept` that it may use: words in strings count too, since `{name}` in a format string does.
@@ -120,16 +140,10 @@ impl Cell {
 
     /// The statements, on the lines on which they stood; items are blank. The last value is shown.
     fn statements(&self) -> String {
-        let mut text = self.text.clone().into_bytes();
+        let mut text = self.text.clone();
         for range in &self.items {
-            for byte in &mut text[range.clone()] {
-                if *byte != b'\n' {
-                    *byte = b' ';
-                }
-            }
+            blank(&mut text, range.clone());
         }
-        // Whole items went, and an item begins and ends at a character's boundary.
-        let text = String::from_utf8_lossy(&text).into_owned();
         show(text, self.shown.clone())
     }
 
@@ -138,7 +152,7 @@ impl Cell {
     pub fn wrapped(&self, number: u64, kept: &Variables, moved: &Moved) -> String {
         let used = self.used(kept);
         // In brackets, because evcxr takes a line that begins with a colon for a command of its own.
-        let mut code = format!("(::candlewick::cell::run)({number}, || {{");
+        let mut code = format!("{}(::candlewick::cell::run)({number}, || {{", self.attributes);
         // All are checked before the first is taken: a cell that cannot begin must not lose any.
         for (name, variable) in &used {
             code += &format!(" ::candlewick::cell::check::<{}>({name:?})?;", variable.type_name);
@@ -176,6 +190,23 @@ impl Cell {
         (end, end + 1)
     }
 
+    /// Which line of the cell stands on a line of [`wrapped`](Self::wrapped); none where that line is ours.
+    pub fn line_of(&self, wrapped: usize) -> Option<usize> {
+        let (new, old) = self.keeping_lines();
+        if wrapped < new {
+            return wrapped.checked_sub(1).filter(|line| *line > 0);
+        }
+        let mut first = old + 1;
+        for range in &self.items {
+            let lines = self.text[range.clone()].matches('\n').count() + 1;
+            if (first..first + lines).contains(&wrapped) {
+                return Some(self.text[..range.start].matches('\n').count() + 1 + wrapped - first);
+            }
+            first += lines;
+        }
+        None
+    }
+
     /// A function with the cell as its body, for the compiler to judge. The first line is ours, the cell begins on the
     /// second.
     pub fn judged(&self, kept: &Variables, how: Judged) -> String {
@@ -207,6 +238,11 @@ pub fn judged_as_it_is(text: &str, kept: &Variables) -> String {
     judged_text(text, &used, [].into_iter())
 }
 
+/// As [`Cell::judged`], for a cell with nothing in it that takes this variable.
+pub fn judged_alone(variable: &(&String, &Variable)) -> String {
+    judged_text("", std::slice::from_ref(variable), [].into_iter())
+}
+
 fn judged_text<'a>(text: &str, used: &[(&String, &Variable)], probed: impl Iterator<Item = &'a String>) -> String {
     let mut code = "fn candlewick_cell(".to_owned();
     for (name, variable) in used {
@@ -235,20 +271,65 @@ fn show(mut text: String, shown: Option<Range<usize>>) -> String {
     text
 }
 
-/// Lines that begin with `:` are evcxr's commands.
+/// What a cell's text consists of, and what it says of the whole file.
+pub fn statements(input: ParseStream) -> syn::Result<(Vec<Attribute>, Vec<Stmt>)> {
+    Ok((Attribute::parse_inner(input)?, Block::parse_within(input)?))
+}
+
+/// Takes what stands there of the whole file out of the text: all of it that is for evcxr, on one line, and the lints that
+/// are for nobody. Words about the file (`//! …`) are no more than a comment.
+fn take_attributes(attributes: &[Attribute], text: &mut String) -> (String, Vec<String>) {
+    let (mut taken, mut ignored) = (String::new(), Vec::new());
+    for attribute in attributes {
+        let range = attribute.span().byte_range();
+        let written = &text[range.clone()];
+        let words: Vec<_> = written.lines().map(|line| line.split("//").next().unwrap_or_default().trim()).collect();
+        if ["warn", "deny", "forbid"].iter().any(|lint| attribute.path().is_ident(lint)) {
+            ignored.push(words.join(" "));
+        } else if written.starts_with('#') {
+            taken += &format!("{} ", words.join(" "));
+        }
+        blank(text, range);
+    }
+    (taken, ignored)
+}
+
+/// Leaves nothing but the ends of lines.
+fn blank(text: &mut String, range: Range<usize>) {
+    let lines: String = text[range.clone()].bytes().map(|byte| if byte == b'\n' { '\n' } else { ' ' }).collect();
+    text.replace_range(range, &lines);
+}
+
+/// Takes out evcxr's commands: lines that begin with `:`, but not those of a string or a comment.
 pub fn split_commands(code: &str) -> (Vec<String>, String) {
     let mut commands = Vec::new();
     let mut text = String::with_capacity(code.len());
-    for line in code.split_inclusive('\n') {
-        let is_command = line.strip_prefix(':').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase()));
-        if is_command {
-            commands.push(line.trim_end().to_owned());
-            text.push('\n');
-        } else {
-            text.push_str(line);
-        }
+    let mut rest = code;
+    while let Some(at) = command_in(rest) {
+        let (before, from) = rest.split_at(at);
+        let end = from.find('\n').map_or(from.len(), |end| end + 1);
+        commands.push(from[..end].trim_end().to_owned());
+        text.push_str(before);
+        text.push('\n');
+        // What a command says is no Rust: an open quote there opens no string.
+        rest = &from[end..];
     }
+    text.push_str(rest);
     (commands, text)
+}
+
+/// Where the first command stands in `code`, which begins with a line.
+fn command_in(code: &str) -> Option<usize> {
+    let mut start = 0;
+    for token in tokenize(code, FrontmatterAllowed::No) {
+        let begins_line = start == 0 || code[..start].ends_with('\n');
+        let named = |rest: &str| rest.starts_with(|c: char| c.is_ascii_lowercase());
+        if token.kind == TokenKind::Colon && begins_line && named(&code[start + 1..]) {
+            return Some(start);
+        }
+        start += token.len as usize;
+    }
+    None
 }
 
 /// Every name bound by a pattern, and whether with `mut`.
@@ -338,6 +419,30 @@ mod tests {
     }
 
     #[test]
+    fn commands_are_lines_of_their_own_and_no_part_of_a_string_or_comment() {
+        for (code, commands, text) in [
+            (
+                ":dep a = \"1\"\n:vars\nlet b = 1;\n:vars",
+                &[":dep a = \"1\"", ":vars", ":vars"][..],
+                "\n\nlet b = 1;\n\n",
+            ),
+            ("let s = \"a\n:vars\nb\"; s", &[], "let s = \"a\n:vars\nb\"; s"),
+            ("r#\"\n:vars\n\"#\n:vars\n", &[":vars"], "r#\"\n:vars\n\"#\n\n"),
+            ("/*\n:vars\n/*\n:dep x\n*/\n:vars */ 1", &[], "/*\n:vars\n/*\n:dep x\n*/\n:vars */ 1"),
+            ("// '\n:vars\n1", &[":vars"], "// '\n\n1"),
+            (":load don't \"stop\n:vars\n\"é\"", &[":load don't \"stop", ":vars"], "\n\n\"é\""),
+            ("::std::mem::drop(1)\n :vars\n:Upper", &[], "::std::mem::drop(1)\n :vars\n:Upper"),
+        ] {
+            let (found, left) = split_commands(code);
+            assert_eq!(
+                (found.iter().map(String::as_str).collect::<Vec<_>>(), left.as_str()),
+                (commands.to_vec(), text),
+                "{code}"
+            );
+        }
+    }
+
+    #[test]
     fn lines_keep_their_numbers() {
         let code = ":dep x = \"1\"\nuse a::b;\nlet é = 1;\nfn f() {\n  2\n}\né + f()";
         let cell = Cell::parse(code).unwrap();
@@ -348,7 +453,27 @@ mod tests {
         assert!(lines[7].starts_with("match &(é + f()) { candlewick_value => "), "{wrapped}");
         assert!(wrapped.ends_with("use a::b;\nfn f() {\n  2\n}\n"), "{wrapped}");
         let (new, old) = cell.keeping_lines();
+        let of: Vec<_> = (1..=lines.len()).map(|line| cell.line_of(line)).collect();
+        let places = [None, Some(1), Some(2), Some(3), Some(4), Some(5), Some(6), Some(7), None, None];
+        assert_eq!(of, [&places[..], &[Some(2), Some(4), Some(5), Some(6)]].concat(), "{wrapped}");
         assert!(lines[new - 1].contains("put(\"é\", é)") && lines[old - 1].contains("candlewick_ended }"), "{wrapped}");
+    }
+
+    #[test]
+    fn what_is_said_of_the_whole_file_stands_before_everything() {
+        let code =
+            "//! Words.\n#![allow(\n    unused, // all\n    dead_code\n)]\n#![deny(warnings)]\nlet é = 1;\nfn f() {}";
+        let cell = Cell::parse(code).unwrap();
+        assert_eq!(
+            (cell.attributes.as_str(), &cell.ignored[..]),
+            ("#![allow( unused, dead_code )] ", &["#![deny(warnings)]".to_owned()][..])
+        );
+        let wrapped = cell.wrapped(1, &Variables::new(), &Moved::default());
+        assert!(wrapped.starts_with("#![allow( unused, dead_code )] (::candlewick::cell::run)"), "{wrapped}");
+        assert_eq!(wrapped.lines().nth(7), Some("let é = 1;"), "{wrapped}");
+        assert!(wrapped.ends_with("\nfn f() {}\n"), "{wrapped}");
+        assert!(Cell::parse("#![allow(unused)]").is_ok_and(|cell| !cell.is_empty()));
+        assert!(Cell::parse("let a = 1;\n#![allow(unused)]").is_err());
     }
 
     #[test]

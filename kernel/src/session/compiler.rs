@@ -4,13 +4,14 @@
 //! the standard library.
 
 use super::Diagnostic;
-use super::cell::{Cell, Judged, Variable, Variables, judged_as_it_is};
+use super::cell::{Cell, Judged, Variable, Variables, judged_alone, judged_as_it_is};
 use super::diagnostics::{Message, Placed};
 use super::reins::Reins;
+use super::type_names::{nameable, unnameable};
 use crate::build::Toolchain;
 use crate::tools::{BECOME, Recorded};
 use anyhow::{Context, Result, bail};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -30,6 +31,9 @@ pub struct Compiler {
     /// All items of earlier cells, as evcxr wrote them.
     items: String,
 }
+
+/// What a file begins with that holds no items of earlier cells.
+const ALONE: &str = "#![allow(unused)]";
 
 /// The compiler was ended before it had said all: the cell was interrupted.
 #[derive(Debug)]
@@ -104,7 +108,12 @@ impl Compiler {
     pub fn judge(&self, cell: &Cell, kept: &Variables) -> Result<Judgement> {
         let mut types = BTreeMap::new();
         let mut wrong = Vec::new();
-        let (messages, said) = self.messages(&cell.judged(kept, Judged::Probed), &cell.text)?;
+        let (messages, said) = self.messages(
+            Depth::Checked,
+            &self.before(&cell.attributes),
+            &cell.judged(kept, Judged::Probed),
+            &cell.text,
+        )?;
         for message in messages {
             match message.probed_type() {
                 Some((name, type_name)) => drop(types.insert(name, type_name)),
@@ -112,6 +121,7 @@ impl Compiler {
                 None => {}
             }
         }
+        let own: BTreeSet<String> = cell.definitions().into_iter().map(|(name, _)| name).collect();
         let mut variables = Variables::new();
         for (name, mutable) in &cell.bound {
             let Some(found) = types.remove(name) else {
@@ -121,7 +131,7 @@ impl Compiler {
                 }
                 continue;
             };
-            match nameable(&found) {
+            match nameable(&found, &own) {
                 Some(type_name) => drop(variables.insert(name.clone(), Variable { type_name, mutable: *mutable })),
                 None => wrong.push(unnameable(name, &found)),
             }
@@ -134,11 +144,11 @@ impl Compiler {
     /// # Errors
     /// Where the compiler cannot be run.
     pub fn check(&self, cell: &Cell, kept: &Variables) -> Result<Vec<Diagnostic>> {
-        let written = self.errors(&cell.judged(kept, Judged::AsWritten), &cell.text)?;
+        let written = self.errors_in(Depth::Checked, cell, kept, Judged::AsWritten)?;
         if !written.is_empty() {
             return Ok(written);
         }
-        let mut shown = self.errors(&cell.judged(kept, Judged::Shown), &cell.text)?;
+        let mut shown = self.errors_in(Depth::Checked, cell, kept, Judged::Shown)?;
         let without_debug = |code: &str| matches!(code, "E0277" | "E0599");
         for diagnostic in shown.iter_mut().filter(|shown| shown.code.as_deref().is_some_and(without_debug)) {
             // Rust's own text would show code that nobody has written.
@@ -150,13 +160,46 @@ impl Compiler {
         Ok(shown)
     }
 
+    /// Whether a cell is sound, but for the value that it does not end in.
+    ///
+    /// # Errors
+    /// Where the compiler cannot be run.
+    pub fn has_no_value(&self, cell: &Cell, kept: &Variables) -> Result<bool> {
+        Ok(!self.errors_in(Depth::Checked, cell, kept, Judged::Shown)?.is_empty()
+            && self.errors_in(Depth::Checked, cell, kept, Judged::AsWritten)?.is_empty())
+    }
+
+    /// Says what of `cell` is found only when code is made of it: a division by zero, an assertion about constants.
+    ///
+    /// # Errors
+    /// Where the compiler cannot be run.
+    pub fn check_generated(&self, cell: &Cell, kept: &Variables) -> Result<Vec<Diagnostic>> {
+        self.errors_in(Depth::Generated, cell, kept, Judged::AsWritten)
+    }
+
+    /// Those of `variables` that no cell can use: what they are cannot be named from where cells stand.
+    ///
+    /// # Errors
+    /// Where the compiler cannot be run.
+    pub fn unusable(&self, variables: &[(&String, &Variable)]) -> Result<Vec<String>> {
+        let mut unusable = Vec::new();
+        for variable in variables {
+            if !self.errors(&judged_alone(variable), "")?.is_empty() {
+                unusable.push(variable.0.clone());
+            }
+        }
+        Ok(unusable)
+    }
+
     /// As [`check`](Self::check), for a text that is not Rust.
     ///
     /// # Errors
     /// Where the compiler cannot be run.
     pub fn check_text(&self, text: &str, kept: &Variables) -> Result<Vec<Diagnostic>> {
-        // By itself first: a bracket that is not closed would be laid at the door of the function around it.
-        let by_itself = self.errors(&format!("\n{text}"), text)?;
+        // By itself first: a bracket that is not closed would be laid at the door of the function around it, or of an earlier
+        // cell.
+        let (messages, _) = self.messages(Depth::Checked, &format!("{ALONE}\n"), &format!("\n{text}"), text)?;
+        let by_itself = errors_among(&messages);
         let of_words =
             |error: &Diagnostic| error.message.contains("delimiter") || error.message.contains("unterminated");
         if by_itself.iter().any(of_words) {
@@ -165,17 +208,29 @@ impl Compiler {
         self.errors(&judged_as_it_is(text, kept), text)
     }
 
+    /// What the compiler has against a text of no cell.
     fn errors(&self, judged: &str, text: &str) -> Result<Vec<Diagnostic>> {
-        let (messages, _) = self.messages(judged, text)?;
-        Ok(messages.iter().filter(|message| message.is_error()).map(Message::diagnostic).collect())
+        let (messages, _) = self.messages(Depth::Checked, &self.before(""), judged, text)?;
+        Ok(errors_among(&messages))
     }
 
-    /// What the compiler says, message by message and as it stands.
-    fn messages(&self, judged: &str, text: &str) -> Result<(Vec<Message>, String)> {
+    fn errors_in(&self, depth: Depth, cell: &Cell, kept: &Variables, how: Judged) -> Result<Vec<Diagnostic>> {
+        let before = self.before(&cell.attributes);
+        let (messages, _) = self.messages(depth, &before, &cell.judged(kept, how), &cell.text)?;
+        Ok(errors_among(&messages))
+    }
+
+    /// What stands before the cell in the file that is judged.
+    fn before(&self, attributes: &str) -> String {
+        let items = if self.items.is_empty() { ALONE } else { &self.items };
+        format!("{attributes}{items}\n")
+    }
+
+    /// What the compiler says, message by message and as it stands, of a text behind others.
+    fn messages(&self, depth: Depth, before: &str, judged: &str, text: &str) -> Result<(Vec<Message>, String)> {
         let source = self.folder.join("judged.rs");
-        let before = if self.items.is_empty() { "#![allow(unused)]\n".to_owned() } else { format!("{}\n", self.items) };
         std::fs::write(&source, format!("{before}{judged}"))?;
-        let stderr = self.said(&mut self.command(&source))?;
+        let stderr = self.said(&mut self.command(&source, depth))?;
         let placed = Placed { lines_before: before.matches('\n').count() + 1, lines: text.matches('\n').count() + 1 };
         Ok((stderr.lines().filter_map(|line| Message::parse(line, &placed)).collect(), stderr))
     }
@@ -195,15 +250,16 @@ impl Compiler {
         Ok(String::from_utf8_lossy(&said).into_owned())
     }
 
-    fn command(&self, source: &Path) -> Command {
+    fn command(&self, source: &Path, depth: Depth) -> Command {
         let mut command = Command::new(&self.program);
         command
             .env(BECOME, &self.rustc)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
-            .args(["--crate-name", "ctx", "--edition", "2024", "--crate-type", "lib", "--emit=metadata"])
+            .args(["--crate-name", "ctx", "--edition", "2024", "--crate-type", "lib"])
+            .args(depth.options())
             .arg("-o")
-            .arg(self.folder.join("judged.rmeta"))
+            .arg(self.folder.join("judged.out"))
             .args(["--error-format=json", "--json=diagnostic-rendered-ansi", "--diagnostic-width=100000"])
             // Whole paths, so that a type's name can be used as source; these two are not stable yet, hence the
             // variable that lets a stable compiler take them.
@@ -220,51 +276,24 @@ impl Compiler {
     }
 }
 
-/// The type as source text; none where no source can name it.
-fn nameable(found: &str) -> Option<String> {
-    // Every function has a type of its own, written `fn(i32) -> i32 {name}`; as a plain pointer it can be kept.
-    let pointer = found.rsplit_once(" {").filter(|_| found.starts_with("fn(") && found.ends_with('}'));
-    let found = pointer.map_or(found, |(pointer, _)| pointer);
-    let found = found.replace("{integer}", "i32").replace("{float}", "f64");
-    // The judged cell is a function's body; evcxr puts its items beside the function.
-    let found = found.replace("candlewick_cell::", "");
-    (!found.contains('{') && !found.contains("impl ")).then_some(found)
+fn errors_among(messages: &[Message]) -> Vec<Diagnostic> {
+    messages.iter().filter(|message| message.is_error()).map(Message::diagnostic).collect()
 }
 
-fn unnameable(name: &str, found: &str) -> Diagnostic {
-    let message = if found.contains("{closure") {
-        format!(
-            "the variable `{name}` is a closure, whose type has no name, so no later cell could use it. \
-             Box it, as in `let {name}: Box<dyn Fn(f32) -> f32> = Box::new(…);`, or put the cell into `{{ … }}`"
-        )
-    } else {
-        format!(
-            "the variable `{name}` is a `{found}`, a type that has no name, so no later cell could use it. \
-             Collect it or box it, or put the cell into `{{ … }}`"
-        )
-    };
-    let rendered = format!("error: {message}\n");
-    Diagnostic { code: None, message, line: None, column: None, rendered }
+/// How far the compiler goes.
+#[derive(Clone, Copy, Debug)]
+enum Depth {
+    /// Types and borrows.
+    Checked,
+    /// Code is made of everything, called or not, and thrown away.
+    Generated,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn types_become_source_or_are_refused() {
-        for (found, want) in [
-            ("{integer}", Some("i32")),
-            ("std::vec::Vec<{float}>", Some("std::vec::Vec<f64>")),
-            ("candlewick_cell::Point", Some("Point")),
-            ("fn(i32) -> std::option::Option<i32> {candlewick_cell::f}", Some("fn(i32) -> std::option::Option<i32>")),
-            ("fn() {candlewick_cell::f}", Some("fn()")),
-            ("std::boxed::Box<dyn std::ops::Fn(i32) -> i32>", Some("std::boxed::Box<dyn std::ops::Fn(i32) -> i32>")),
-            ("{closure@judged.rs:3:9: 3:12}", None),
-            ("std::iter::Map<std::ops::Range<i32>, {closure@judged.rs:3:9: 3:12}>", None),
-            ("impl std::iter::Iterator<Item = i32>", None),
-        ] {
-            assert_eq!(nameable(found).as_deref(), want, "{found}");
+impl Depth {
+    fn options(self) -> &'static [&'static str] {
+        match self {
+            Self::Checked => &["--emit=metadata"],
+            Self::Generated => &["--emit=obj", "-Clink-dead-code"],
         }
     }
 }

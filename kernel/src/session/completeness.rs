@@ -1,8 +1,8 @@
 //! Whether a text is a whole cell, as a console asks at each line's end.
 
 use super::Completeness;
+use super::cell::statements;
 use ra_ap_rustc_lexer::{FrontmatterAllowed, LiteralKind, Token, TokenKind, tokenize};
-use syn::Block;
 use syn::parse::Parser;
 
 /// One level of indentation.
@@ -32,7 +32,7 @@ pub fn completeness(text: &str) -> Completeness {
     if !open.is_empty() {
         return Completeness::Incomplete { indent: INDENT.repeat(open.len()) };
     }
-    match Block::parse_within.parse_str(text) {
+    match statements.parse_str(text) {
         Ok(_) => Completeness::Complete,
         // `let x =`, `1 +`, `fn f()`: more would make it right.
         Err(error) if error.to_string().starts_with("unexpected end of input") || is_rust(&format!("{text};")) => {
@@ -43,7 +43,7 @@ pub fn completeness(text: &str) -> Completeness {
 }
 
 fn is_rust(text: &str) -> bool {
-    Block::parse_within.parse_str(text).is_ok()
+    statements.parse_str(text).is_ok()
 }
 
 /// Whether a string or a comment goes on.
@@ -78,8 +78,17 @@ mod tests {
 
     #[test]
     fn cells_are_whole_unfinished_or_wrong() {
-        for code in ["", "1 + 1", "let x = 1;", "fn f() {}\n", "// a {", "\"{\"", "'{'", "/* /* */ */ x", "r#\"a\"# ;"]
-        {
+        for code in [
+            "",
+            "#![allow(unused)]\n1 + 1",
+            "let x = 1;",
+            "fn f() {}\n",
+            "// a {",
+            "\"{\"",
+            "'{'",
+            "/* /* */ */ x",
+            "r#\"a\"# ;",
+        ] {
             assert_eq!(completeness(code), Completeness::Complete, "{code}");
         }
         for (code, indent) in [

@@ -1,6 +1,6 @@
 //! What became of one piece of code: gathered from what evcxr says and what the cell says of itself.
 
-use super::refusals::as_evcxr_says;
+use super::refusals::as_cargo_says;
 use super::worker::{Finished, StreamName};
 use super::{Host, Outcome, Output, Report};
 use crate::lines::Line;
@@ -120,7 +120,7 @@ pub(super) fn outcome(end: End) -> Outcome {
             Outcome::Died(Report { detail: end.stderr, ..report })
         }
         Finished::Failed(message) => Outcome::Failed(Report::new(message)),
-        Finished::Refused(refusals) => Outcome::CompileErrors(refusals.iter().map(as_evcxr_says).collect()),
+        Finished::Refused(refusals) => Outcome::CompileErrors(refusals.iter().map(as_cargo_says).collect()),
     }
 }
 

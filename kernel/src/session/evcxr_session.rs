@@ -6,7 +6,7 @@ use super::commands::compile_error;
 use super::compiler::{Compiler, Ended, Judgement};
 use super::completeness::completeness;
 use super::end::{End, outcome, take_message};
-use super::names::{with_source, word_at};
+use super::names::{is_member, with_source, word_at};
 use super::questions::Questions;
 use super::refusals::{as_evcxr_says, borrowed, note_moved};
 use super::reins::{GRACE, Rein, Reins};
@@ -94,7 +94,7 @@ impl EvcxrSession {
 
     fn run(&mut self, code: &str, host: &mut dyn Host) -> Result<Outcome> {
         self.cells += 1;
-        let cell = match Cell::parse(code) {
+        let mut cell = match Cell::parse(code) {
             Ok(cell) => cell,
             Err((_, text)) => return self.refuse_unparsed(&text),
         };
@@ -107,8 +107,15 @@ impl EvcxrSession {
         if cell.is_empty() {
             return Ok(Outcome::Done);
         }
+        for ignored in &cell.ignored {
+            let told = format!("`{ignored}` changes nothing here: it would judge the code around the cell as well.\n");
+            host.send(Output::Stdout(told));
+        }
         let definitions = cell.definitions();
         let outdated = self.outdated(&definitions);
+        if cell.may_have_no_value && self.compiler.has_no_value(&cell, &self.kept)? {
+            cell.show_nothing();
+        }
         let mut judgement = None;
         if !outdated.is_empty() || cell.may_await() || !cfg!(unix) {
             // Nothing may be lost for a cell that does not compile.
@@ -158,6 +165,22 @@ impl EvcxrSession {
         (self.kept, self.dropped) = (kept, dropped);
     }
 
+    /// Drops the variables that would keep every cell with their names in it from being compiled; whether there are any.
+    ///
+    /// A type may have a name that the compiler knows and no cell can write: one in a private module, say.
+    fn drop_unusable(&mut self, cell: &Cell, host: &mut dyn Host) -> Result<bool> {
+        let unusable = self.compiler.unusable(&cell.used(&self.kept))?;
+        for name in &unusable {
+            if let Some(variable) = self.kept.remove(name) {
+                host.send(Output::Stdout(format!(
+                    "`{name}` went: no cell can name its type, `{}`.\n",
+                    variable.type_name
+                )));
+            }
+        }
+        Ok(!unusable.is_empty())
+    }
+
     /// All variables went with their process.
     pub(super) fn lose_variables(&mut self) {
         self.kept.clear();
@@ -193,12 +216,16 @@ impl EvcxrSession {
             }
             let made = match judgement? {
                 Judgement::Sound(made) => made,
+                Judgement::Wrong(_) if self.drop_unusable(cell, host)? => continue,
                 Judgement::Wrong(diagnostics) => return Ok(Outcome::CompileErrors(diagnostics)),
             };
             let Finished::Refused(refusals) = &end.finished else {
                 return Ok(self.conclude(end, made, &moved));
             };
             if !note_moved(refusals, cell.keeping_lines(), &mut moved) {
+                if self.drop_unusable(cell, host)? {
+                    continue;
+                }
                 return self.explain(cell, refusals);
             }
             judged = Some(Ok(Judgement::Sound(made)));
@@ -210,11 +237,14 @@ impl EvcxrSession {
 
     /// What the compiler has against a cell, in the cell's own words.
     fn explain(&self, cell: &Cell, refusals: &[Refusal]) -> Result<Outcome> {
-        let own = self.compiler.check(cell, &self.kept)?;
-        Ok(Outcome::CompileErrors(match borrowed(refusals) {
+        let mut own = self.compiler.check(cell, &self.kept)?;
+        if own.is_empty() {
+            own = self.compiler.check_generated(cell, &self.kept)?;
+        }
+        Ok(Outcome::CompileErrors(match borrowed(cell, refusals) {
             _ if !own.is_empty() => own,
             Some(borrowed) => vec![borrowed],
-            None => refusals.iter().map(as_evcxr_says).collect(),
+            None => refusals.iter().map(|refusal| as_evcxr_says(cell, refusal)).collect(),
         }))
     }
 
@@ -451,14 +481,15 @@ impl Session for EvcxrSession {
 
     fn inspect(&mut self, code: &str, cursor: usize, source: bool) -> Option<BTreeMap<String, String>> {
         let word = word_at(code, cursor);
-        if let Some(variable) = self.kept.get(&code[word.clone()]) {
+        let is_member = is_member(code, word.start);
+        if let Some(variable) = self.kept.get(&code[word.clone()]).filter(|_| !is_member) {
             let mutable = if variable.mutable { "mut " } else { "" };
             let text = format!("let {mutable}{}: {}", &code[word], variable.type_name);
             return Some([("text/plain".to_owned(), text)].into());
         }
         let before = self.before(code);
         let at = before.len() + word.end;
-        let source = self.items.get(&code[word]).filter(|_| source).cloned();
+        let source = self.items.get(&code[word]).filter(|_| source && !is_member).cloned();
         let known = self.analyst().and_then(|analyst| analyst.inspect(&format!("{before}{code}"), at, HOVER));
         with_source(known, source.as_deref())
     }

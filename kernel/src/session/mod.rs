@@ -17,6 +17,7 @@ mod refusals;
 mod reins;
 mod said;
 mod standard_input;
+mod type_names;
 mod worker;
 
 pub use evcxr_session::{EvcxrSession, SessionOptions};
@@ -255,6 +256,9 @@ pub struct Options {
 /// # Errors
 /// Where there is no Rust, no network for the first build, or no space.
 pub fn open_session(options: Options, progress: &mut dyn FnMut(Output)) -> Result<Box<dyn Session>> {
+    // Before the compiler, which does not start in a folder that is gone: there would seem to be none.
+    let current = std::env::current_dir()
+        .context("the folder in which this was started is gone: start it in one that is there")?;
     let mut compiled = None;
     let template = Template::ready(&mut |step| match step {
         BuildStep::Waiting => {
@@ -268,7 +272,7 @@ pub fn open_session(options: Options, progress: &mut dyn FnMut(Output)) -> Resul
     if let Some(total) = compiled {
         progress(compiling(total, total, true));
     }
-    let directory = options.folder.map_or_else(std::env::current_dir, Ok).context("the current folder is gone")?;
+    let directory = options.folder.unwrap_or(current);
     let runtime = std::env::current_exe().context("cannot find this program's own file")?;
     let environment = options.environment.into_iter().collect();
     Ok(Box::new(EvcxrSession::open(&template, &SessionOptions { runtime, directory, environment })?))

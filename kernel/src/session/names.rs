@@ -40,9 +40,12 @@ impl EvcxrSession {
         let start = code.get(word.start..cursor).unwrap_or_default();
         let mut known: BTreeMap<String, (&'static str, String)> = BTreeMap::new();
         known.extend(words(&code[..word.start]).into_iter().map(|name| (name, ("text", String::new()))));
-        known.extend(self.items.keys().map(|name| (name.clone(), ("type", String::new()))));
-        let typed = |(name, variable): (&String, &Variable)| (name.clone(), ("variable", variable.type_name.clone()));
-        known.extend(self.kept.iter().map(typed));
+        if !is_member(code, word.start) {
+            known.extend(self.items.keys().map(|name| (name.clone(), ("type", String::new()))));
+            let typed =
+                |(name, variable): (&String, &Variable)| (name.clone(), ("variable", variable.type_name.clone()));
+            known.extend(self.kept.iter().map(typed));
+        }
         let matches = known.into_iter().filter(|(name, _)| !start.is_empty() && name.starts_with(start));
         let matches = matches.map(|(text, (kind, signature))| Completion { text, kind, signature });
         Completions { matches: matches.collect(), replaces: word.start..cursor }
@@ -71,6 +74,13 @@ pub(super) fn word_at(code: &str, cursor: usize) -> std::ops::Range<usize> {
     start..end
 }
 
+/// Whether a name that starts there is one of a value's or a module's own, as behind `.` and `::`: what the notebook calls so
+/// is something else.
+pub(super) fn is_member(code: &str, start: usize) -> bool {
+    let before = code.get(..start).unwrap_or_default().trim_end();
+    before.ends_with("::") || (before.ends_with('.') && !before.ends_with(".."))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,6 +98,21 @@ mod tests {
         let html = "<p>f</p><pre><code>fn f() -&gt; Vec&lt;u8&gt; { vec![] }</code></pre>";
         let want = media(&format!("f\n\n{source}"), Some(html));
         assert_eq!(with_source(Some(media("f", Some("<p>f</p>"))), Some(source)), Some(want));
+    }
+
+    #[test]
+    fn a_member_is_told_from_a_variable_of_its_name() {
+        for (code, member) in [
+            ("v.len", true),
+            ("v\n    .len", true),
+            ("m::len", true),
+            ("len", false),
+            ("0..len", false),
+            ("0. + len", false),
+            ("let x: len", false),
+        ] {
+            assert_eq!(is_member(code, code.len() - 3), member, "{code}");
+        }
     }
 
     #[test]

@@ -272,7 +272,7 @@ fn serve(mut context: CommandContext, requests: &Receiver<String>, sender: &Sync
                 media: outputs.content_by_mime_type.into_iter().collect(),
                 source: context.last_source().unwrap_or_default(),
             },
-            Err(Error::CompilationErrors(errors)) => Finished::Refused(errors.iter().map(refusal).collect()),
+            Err(Error::CompilationErrors(errors)) => Finished::Refused(refusals(&errors)),
             Err(Error::SubprocessTerminated(message)) => Finished::Died(message),
             Err(error) => Finished::Failed(error.to_string()),
         };
@@ -291,6 +291,16 @@ fn report_panic(sender: &SyncSender<Event>, idle: &AtomicBool, work: impl FnOnce
         // Nobody listens any more: the session is over.
         let _ = sender.send(Event::Stopped(message));
     }
+}
+
+/// What keeps the code from being compiled. evcxr hands on warnings with it, mostly about the code around a cell.
+fn refusals(errors: &[evcxr::CompilationError]) -> Vec<Refusal> {
+    let wrong: Vec<_> = errors.iter().filter(|error| error.level() == "error").map(refusal).collect();
+    if !wrong.is_empty() {
+        return wrong;
+    }
+    // Where an error has a note about the cell, evcxr hands on the note alone.
+    errors.iter().filter(|error| error.level() != "warning").map(refusal).collect()
 }
 
 fn refusal(error: &evcxr::CompilationError) -> Refusal {
