@@ -105,11 +105,20 @@ impl Message {
         let rendered = self.raw.rendered.as_deref().unwrap_or(&self.raw.message);
         // The function that a cell is judged in, and what points at it, is nothing that anybody has written.
         let mut ours = false;
-        let lines = rendered.split_inclusive('\n').filter(|line| {
-            ours = line.contains("fn candlewick_cell(") || ours && ansi::plain(line).trim_start().starts_with('|');
-            !ours
-        });
-        lines.map(|line| self.renumbered_line(line)).chain([self.help().to_owned()]).collect()
+        let mut lines: Vec<&str> = Vec::new();
+        for line in rendered.split_inclusive('\n') {
+            let begins = ["fn candlewick_cell(", "fn candlewick_cell<"].iter().any(|ours| line.contains(ours));
+            ours = begins || ours && ansi::plain(line).trim_start().starts_with('|');
+            if begins && lines.len() > 1 && ansi::plain(lines[lines.len() - 2]).starts_with("help: ") {
+                // It would have that function changed.
+                lines.truncate(lines.len() - 2);
+            }
+            if !ours {
+                lines.push(line);
+            }
+        }
+        let lines = lines.into_iter().map(|line| self.renumbered_line(line).replace("candlewick_cell::", ""));
+        lines.chain([self.help().to_owned()]).collect()
     }
 
     fn renumbered_line(&self, line: &str) -> String {
@@ -188,6 +197,15 @@ mod tests {
         )
         .diagnostic();
         assert_eq!(diagnostic.rendered, "error\n   |\n 1 | f().await\n   |     ^^^^^ only allowed inside\n");
+    }
+
+    #[test]
+    fn what_would_change_our_function_is_no_help() {
+        let diagnostic = message(
+            "error\n   |\n41 | K\n   |\nhelp: you might be missing a const parameter\n   |\n40 | fn candlewick_cell<const K: T>() {\n   |                   +++\nnote: evaluation of `candlewick_cell::f::<0>`\n",
+        )
+        .diagnostic();
+        assert_eq!(diagnostic.rendered, "error\n   |\n 1 | K\n   |\nnote: evaluation of `f::<0>`\n");
     }
 
     #[test]
