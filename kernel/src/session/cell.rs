@@ -238,9 +238,9 @@ pub fn judged_as_it_is(text: &str, kept: &Variables) -> String {
     judged_text(text, &used, [].into_iter())
 }
 
-/// As [`Cell::judged`], for a cell with nothing in it that takes this variable.
-pub fn judged_alone(variable: &(&String, &Variable)) -> String {
-    judged_text("", std::slice::from_ref(variable), [].into_iter())
+/// As [`Cell::judged`], for a cell with nothing in it that takes these variables.
+pub fn judged_alone(variables: &[(&String, &Variable)]) -> String {
+    judged_text("", variables, [].into_iter())
 }
 
 fn judged_text<'a>(text: &str, used: &[(&String, &Variable)], probed: impl Iterator<Item = &'a String>) -> String {

@@ -183,8 +183,12 @@ impl Compiler {
     /// Where the compiler cannot be run.
     pub fn unusable(&self, variables: &[(&String, &Variable)]) -> Result<Vec<String>> {
         let mut unusable = Vec::new();
+        // All at once first: as a rule there are none, and a cell that does not compile is answered soon.
+        if variables.is_empty() || self.errors(&judged_alone(variables), "")?.is_empty() {
+            return Ok(unusable);
+        }
         for variable in variables {
-            if !self.errors(&judged_alone(variable), "")?.is_empty() {
+            if !self.errors(&judged_alone(std::slice::from_ref(variable)), "")?.is_empty() {
                 unusable.push(variable.0.clone());
             }
         }
