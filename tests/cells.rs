@@ -355,10 +355,13 @@ fn a_macro_in_braces_is_shown_only_where_it_has_a_value() {
         "macro_rules! made { ($n:ident) => { struct $n; } }\nmade! { Foo }",
         "vec! { 1, 2 }",
         "# raises\nundefined! { 1 }",
+        "# raises\nK",
     ]);
     assert!(ran.output.status.success(), "{}", ran.said());
     assert_eq!((ran.text(0).as_str(), ran.text(1).as_str(), ran.text(2).as_str()), ("", "", "[1, 2]"));
     assert!(ran.text(3).contains("cannot find macro `undefined`"), "{}", ran.text(3));
+    let told = ran.notebook["cells"][4]["outputs"].to_string();
+    assert!(told.contains("E0425") && !told.contains("candlewick"), "code that nobody has written: {told}");
 }
 
 #[test]

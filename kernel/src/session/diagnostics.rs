@@ -107,8 +107,9 @@ impl Message {
         let mut ours = false;
         let mut lines: Vec<&str> = Vec::new();
         for line in rendered.split_inclusive('\n') {
-            let begins = ["fn candlewick_cell(", "fn candlewick_cell<"].iter().any(|ours| line.contains(ours));
-            ours = begins || ours && ansi::plain(line).trim_start().starts_with('|');
+            let plain = ansi::plain(line);
+            let begins = ["fn candlewick_cell(", "fn candlewick_cell<"].iter().any(|ours| plain.contains(ours));
+            ours = begins || ours && plain.trim_start().starts_with('|');
             if begins && lines.len() > 1 && ansi::plain(lines[lines.len() - 2]).starts_with("help: ") {
                 // It would have that function changed.
                 lines.truncate(lines.len() - 2);
@@ -202,7 +203,7 @@ mod tests {
     #[test]
     fn what_would_change_our_function_is_no_help() {
         let diagnostic = message(
-            "error\n   |\n41 | K\n   |\nhelp: you might be missing a const parameter\n   |\n40 | fn candlewick_cell<const K: T>() {\n   |                   +++\nnote: evaluation of `candlewick_cell::f::<0>`\n",
+            "error\n   |\n41 | K\n   |\nhelp: you might be missing a const parameter\n   |\n40 | fn candlewick_cell\u{1b}[92m<const K: T>\u{1b}[0m() {\n   |                   +++\nnote: evaluation of `candlewick_cell::f::<0>`\n",
         )
         .diagnostic();
         assert_eq!(diagnostic.rendered, "error\n   |\n 1 | K\n   |\nnote: evaluation of `f::<0>`\n");
