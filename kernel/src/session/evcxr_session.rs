@@ -377,6 +377,7 @@ impl EvcxrSession {
                 false => Output::Display { media, id: None },
             }),
             (StreamName::Errors, Said::Message(Line::Done { cell })) if cell == self.cells => end.errors_ended = true,
+            (StreamName::Errors, Said::Message(Line::Panicking { message })) if end.began => end.panic = Some(message),
             (StreamName::Errors, Said::Message(_)) => {}
             (StreamName::Output, Said::Message(Line::Began { cell })) if cell == self.cells => {
                 end.began = true;
