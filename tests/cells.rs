@@ -488,3 +488,71 @@ fn only_what_ends_a_cell_is_its_result() {
     assert_eq!(kinds.collect::<Vec<_>>(), ["display_data", "display_data", "execute_result"]);
     assert_eq!(ran.text(1), "123");
 }
+
+/// Each of these left every later cell without an end.
+#[cfg(unix)]
+#[test]
+fn a_cell_may_close_and_redirect_its_streams() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("kept.txt");
+    let to_file = format!(
+        "unsafe extern \"C\" {{ fn dup2(from: i32, to: i32) -> i32; }}\nuse std::os::fd::AsRawFd;\n\
+         let file = std::fs::File::create({file:?})?;\nunsafe {{ dup2(file.as_raw_fd(), 1); dup2(file.as_raw_fd(), 2); }}\n\
+         println!(\"to the file\");"
+    );
+    let ran = run(&[
+        "use std::io::Write;\nuse std::os::fd::FromRawFd;",
+        "{ let mut out = unsafe { std::fs::File::from_raw_fd(1) }; writeln!(out, \"by number\")?; }",
+        "println!(\"after closing\"); eprintln!(\"errors, too\");",
+        &to_file,
+        "println!(\"after redirecting\"); eprintln!(\"errors, too\");",
+    ]);
+    assert!(ran.output.status.success(), "{}", ran.said());
+    assert_eq!(ran.text(1), "by number\n");
+    assert!(ran.text(2).contains("after closing") && ran.text(2).contains("errors, too"), "{}", ran.text(2));
+    assert!(ran.text(4).contains("after redirecting") && ran.text(4).contains("errors, too"), "{}", ran.text(4));
+    assert_eq!(std::fs::read_to_string(file).unwrap(), "to the file\n");
+}
+
+#[test]
+fn a_panic_is_told_whatever_hook_there_is() {
+    let ran = run(&[
+        "# raises\nlet _ = std::panic::catch_unwind(|| panic!(\"inner, caught\"));\nstd::panic::set_hook(Box::new(|_| {}));\npanic!(\"outer\");",
+        "# raises\nlet i = 7;\nassert_eq!(i, 8, \"seven is not eight\");",
+        "let _ = std::thread::spawn(|| panic!(\"beside\")).join();",
+    ]);
+    assert!(ran.text(0).contains("outer") && !ran.text(0).contains("inner"), "{}", ran.text(0));
+    assert!(ran.text(1).contains("seven is not eight") && ran.said().contains("line 2"), "{}", ran.text(1));
+    assert!(!ran.text(2).contains("beside"), "the cell's own hook is silent: {}", ran.text(2));
+}
+
+#[test]
+fn a_panic_that_ends_the_process_is_told() {
+    let ran = run(&["extern \"C\" fn callback() { panic!(\"inside the callback\") }\ncallback();"]);
+    assert!(ran.text(0).contains("inside the callback"), "{}", ran.text(0));
+    let ran = run(&[
+        "struct Bad;\nimpl Drop for Bad { fn drop(&mut self) { panic!(\"while dropping\") } }\nlet _bad = Bad;\npanic!(\"first\");",
+    ]);
+    assert!(ran.text(0).contains("while dropping"), "{}", ran.text(0));
+}
+
+#[test]
+fn a_panic_beside_the_cell_is_told_without_a_backtrace() {
+    let ran = run(&[
+        "let _ = std::thread::Builder::new().name(\"loader\".into()).spawn(|| {\n    panic!(\"beside the cell\");\n})?.join();",
+    ]);
+    assert_eq!(ran.text(0), "The thread loader panicked: beside the cell (line 2)\n");
+}
+
+/// Where the child is not ended by the cell, it would go on as a second process of the notebook's.
+#[cfg(unix)]
+#[test]
+fn a_forked_child_ends_with_its_cell() {
+    let ran = run(&[
+        "unsafe extern \"C\" { fn fork() -> i32; fn wait(status: *mut i32) -> i32; }\n\
+         let child = unsafe { fork() };\nif child != 0 { let mut status = 1; unsafe { wait(&mut status) }; println!(\"ended: {status}\"); }",
+        "println!(\"next\");",
+    ]);
+    assert!(ran.output.status.success(), "{}", ran.said());
+    assert_eq!((ran.text(0), ran.text(1)), ("ended: 0\n".to_owned(), "next\n".to_owned()));
+}

@@ -6,11 +6,11 @@
 //! printed is the kernel's even if the process dies the next moment.
 
 #[cfg(unix)]
-pub use unix::{ask, enter, leave, wanted};
+pub use unix::{ask, enter, leave, send, send_errors, take_back, wanted};
 
 #[cfg(unix)]
 mod unix {
-    use crate::notebook::{lines::Line, send};
+    use crate::notebook::lines::Line;
     use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
     use std::fs::File;
     use std::io::{BufRead, BufReader, Write};
@@ -26,6 +26,9 @@ mod unix {
         folder: PathBuf,
         /// What the kernel says on the socket to which the cell prints.
         answers: Mutex<BufReader<UnixStream>>,
+        /// What the process's streams are, whatever a cell makes of them.
+        output: UnixStream,
+        errors: UnixStream,
         evcxrs_input: OwnedFd,
         evcxrs_output: Mutex<File>,
     }
@@ -44,7 +47,7 @@ mod unix {
         std::io::stdout().flush()?;
         dup2_stderr(&errors)?;
         dup2_stdout(&output)?;
-        Ok(Channel { folder: folder.to_path_buf(), answers, evcxrs_input, evcxrs_output })
+        Ok(Channel { folder: folder.to_path_buf(), answers, output, errors, evcxrs_input, evcxrs_output })
     }
 
     fn channel() -> Option<&'static Channel> {
@@ -52,8 +55,39 @@ mod unix {
         CHANNEL.get_or_init(open).as_ref()
     }
 
+    /// The streams are what they were: a cell may have closed them, or led them elsewhere.
+    pub fn take_back() {
+        if let Some(channel) = channel() {
+            // What is left of a line goes where the cell has led it.
+            let _ = std::io::stdout().flush();
+            let _ = dup2_stdout(&channel.output).and_then(|()| dup2_stderr(&channel.errors));
+        }
+    }
+
+    /// Tells the kernel, wherever standard output leads now.
+    pub fn send(line: &Line) {
+        // Nobody else prints meanwhile; what was printed before comes before.
+        let mut out = std::io::stdout().lock();
+        let text = line.encode();
+        let _ = out.flush();
+        let _ = match CHANNEL.get() {
+            Some(Some(channel)) => (&channel.output).write_all(text.as_bytes()),
+            _ => out.write_all(text.as_bytes()).and_then(|()| out.flush()),
+        };
+    }
+
+    /// Tells the kernel on the channel of standard error, which waits for nobody who prints.
+    pub fn send_errors(line: &Line) {
+        let text = line.encode();
+        let _ = match CHANNEL.get() {
+            Some(Some(channel)) => (&channel.errors).write_all(text.as_bytes()),
+            _ => std::io::stderr().write_all(text.as_bytes()),
+        };
+    }
+
     /// A cell begins: what it reads comes from the kernel.
     pub fn enter() {
+        take_back();
         if let Some(channel) = channel() {
             // A new one each time: the kernel ends one where nobody answers.
             let _ = UnixStream::connect(channel.folder.join("in")).and_then(|input| Ok(dup2_stdin(&input)?));
@@ -98,15 +132,26 @@ mod unix {
 }
 
 #[cfg(not(unix))]
-pub use elsewhere::{ask, enter, leave, wanted};
+pub use elsewhere::{ask, enter, leave, send, send_errors, take_back, wanted};
 
 /// Elsewhere evcxr's own streams must do, by whole lines.
 #[cfg(not(unix))]
 mod elsewhere {
+    use crate::notebook::lines::Line;
+    use std::io::Write;
+
     pub fn enter() {}
     pub fn leave() {}
+    pub fn take_back() {}
+    pub fn send(line: &Line) {
+        let mut out = std::io::stdout().lock();
+        let _ = out.write_all(line.encode().as_bytes()).and_then(|()| out.flush());
+    }
+    pub fn send_errors(line: &Line) {
+        let _ = std::io::stderr().write_all(line.encode().as_bytes());
+    }
     pub fn wanted(number: u64) -> bool {
-        crate::notebook::send(&crate::notebook::lines::Line::Began { cell: number });
+        send(&Line::Began { cell: number });
         true
     }
     pub fn ask(_: &str, _: bool) -> Option<String> {

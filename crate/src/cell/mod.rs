@@ -4,18 +4,18 @@
 
 mod channel;
 mod kept;
+mod panics;
 
 pub use kept::{Kept, check, put, put_back, take, type_of};
 
-pub(crate) use channel::ask;
+pub(crate) use channel::{ask, send};
 
-use crate::notebook::{lines::Line, send};
-use std::backtrace::Backtrace;
+use crate::notebook::lines::Line;
 use std::cell::Cell;
 use std::fmt::Display;
-use std::io::Write;
-use std::panic::{AssertUnwindSafe, Location, PanicHookInfo, catch_unwind};
-use std::sync::{Mutex, Once, PoisonError};
+use std::io::Write as _;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::sync::{Once, OnceLock};
 use std::time::Duration;
 
 thread_local! {
@@ -25,16 +25,8 @@ thread_local! {
     static ENDS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The last panic while a cell ran. Not per thread: a worker's panic is resumed in the cell's
-/// own thread without a message.
-static PANIC: Mutex<Option<Panic>> = Mutex::new(None);
-
-/// What is known of a panic.
-struct Panic {
-    message: String,
-    line: Option<u32>,
-    backtrace: String,
-}
+/// The process that runs the cells.
+static PROCESS: OnceLock<u32> = OnceLock::new();
 
 /// What ended a cell early.
 ///
@@ -43,7 +35,7 @@ pub struct Failure(Kind);
 
 enum Kind {
     Returned { message: String, line: Option<u32> },
-    Panicked,
+    Panicked(panics::Panic),
 }
 
 impl<E: Display> From<E> for Failure {
@@ -63,32 +55,57 @@ impl Failure {
 }
 
 /// Runs one cell and tells the kernel how it ended. `number` is the kernel's own.
+#[track_caller]
 pub fn run(number: u64, cell: impl FnOnce() -> Result<(), Failure>) {
-    run_boxed(number, Box::new(cell));
+    run_boxed(number, Location::caller().line(), Box::new(cell));
 }
 
 #[inline(never)]
-fn run_boxed(number: u64, cell: Box<dyn FnOnce() -> Result<(), Failure> + '_>) {
-    static HOOK: Once = Once::new();
-    HOOK.call_once(|| {
-        remember_panics();
-        flush_now_and_then();
-    });
+fn run_boxed(number: u64, line: u32, cell: Box<dyn FnOnce() -> Result<(), Failure> + '_>) {
+    static FLUSHED: Once = Once::new();
+    FLUSHED.call_once(flush_now_and_then);
+    PROCESS.get_or_init(std::process::id);
+    panics::note();
     crate::notebook::listen_for_interrupts();
     channel::enter();
-    last_panic().take();
+    panics::last().take();
     crate::notebook::resume();
     if channel::wanted(number) {
         ENDS.set(false);
         IN_CELL.set(true);
+        panics::begins_in(line);
         let ended = guard_boxed(cell);
+        panics::begins_in(0);
         IN_CELL.set(false);
+        end_if_forked(&ended);
+        channel::take_back();
         send(&account(number, ended));
         // On both channels: the kernel waits for both, so that no late line is taken for the next cell's. Where standard
         // error is closed, nothing can be late on it.
-        let _ = std::io::stderr().write_all(Line::Done { cell: number }.encode().as_bytes());
+        channel::send_errors(&Line::Done { cell: number });
     }
     channel::leave();
+}
+
+/// A cell may have made a second process of this one. That has run to the cell's end and has nothing to go on with: the
+/// kernel and evcxr talk with the first.
+fn end_if_forked(ended: &Result<(), Failure>) {
+    if PROCESS.get().is_none_or(|process| *process == std::process::id()) {
+        return;
+    }
+    let _ = std::io::stdout().flush();
+    let code = match ended {
+        Ok(()) => 0,
+        Err(Failure(Kind::Returned { message, .. })) => {
+            eprintln!("A forked process ended early: {message}");
+            1
+        }
+        Err(Failure(Kind::Panicked(panic))) => {
+            eprintln!("A forked process panicked: {}", panic.message);
+            101
+        }
+    };
+    std::process::exit(code);
 }
 
 /// Rust keeps what `print!` writes until the line is whole; a row of dots is there to be seen grow.
@@ -120,9 +137,7 @@ fn account(cell: u64, ended: Result<(), Failure>) -> Line {
     match ended {
         Ok(()) => Line::Done { cell },
         Err(Failure(Kind::Returned { message, line })) => Line::ReturnedError { cell, message, line },
-        Err(Failure(Kind::Panicked)) => {
-            let unknown = || Panic { message: "the cell panicked".to_owned(), line: None, backtrace: String::new() };
-            let Panic { message, line, backtrace } = last_panic().take().unwrap_or_else(unknown);
+        Err(Failure(Kind::Panicked(panics::Panic { message, line, backtrace }))) => {
             Line::Panicked { cell, message, line, backtrace }
         }
     }
@@ -138,39 +153,13 @@ pub fn guard(code: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> 
 
 #[inline(never)]
 fn guard_boxed(code: Box<dyn FnOnce() -> Result<(), Failure> + '_>) -> Result<(), Failure> {
-    catch_unwind(AssertUnwindSafe(code)).unwrap_or(Err(Failure(Kind::Panicked)))
-}
-
-fn last_panic() -> std::sync::MutexGuard<'static, Option<Panic>> {
-    PANIC.lock().unwrap_or_else(PoisonError::into_inner)
+    catch_unwind(AssertUnwindSafe(code))
+        .unwrap_or_else(|payload| Err(Failure(Kind::Panicked(panics::of_payload(&*payload)))))
 }
 
 /// Whether this crate was compiled with debug assertions: not in a notebook, whose cells have them all the same.
 pub fn has_debug_assertions() -> bool {
     cfg!(debug_assertions)
-}
-
-/// Notes message and line of every panic; in other threads than the cell's, the hook that was there speaks as well.
-fn remember_panics() {
-    let before = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        let backtrace = match crate::notebook::backtraces_are_shown() {
-            true => Backtrace::force_capture().to_string(),
-            false => String::new(),
-        };
-        *last_panic() =
-            Some(Panic { message: panic_message(info), line: info.location().and_then(cell_line), backtrace });
-        if !IN_CELL.get() {
-            before(info);
-        }
-    }));
-}
-
-fn panic_message(info: &PanicHookInfo) -> String {
-    let payload = info.payload();
-    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic with a payload that is not text".to_owned())
 }
 
 /// A cell is compiled as `src/lib.rs`, by that relative name; every other crate has a longer path.
@@ -185,7 +174,7 @@ mod tests {
     #[test]
     fn a_panic_and_an_error_are_failures_and_variables_survive_them() {
         let panicked = guard(|| panic!("no"));
-        assert!(matches!(panicked, Err(Failure(Kind::Panicked))));
+        assert!(matches!(panicked, Err(Failure(Kind::Panicked(panic))) if panic.message == "no"));
         let returned = guard(|| {
             "x".parse::<i32>()?;
             Ok(())

@@ -42,6 +42,11 @@ pub enum Line {
         /// What had called what, where that was asked for; else empty.
         backtrace: String,
     },
+    /// A panic has begun in the cell: where it cannot be caught, the process ends, and this is all that is known of it.
+    Panicking {
+        /// The panic's message.
+        message: String,
+    },
     /// How far a long task has come.
     Progress {
         /// The same for all lines of one task.
@@ -124,6 +129,7 @@ mod tests {
             Line::Panicked { cell: 3, message: String::new(), line: Some(7), backtrace: "0: main".into() },
             Line::Progress { task: 4, what: "é".into(), done: 1, total: None, unit: "bytes".into(), finished: false },
             Line::Display { media: [("text/plain".to_owned(), "a\n\tb".to_owned())].into(), id: None },
+            Line::Panicking { message: "first".into() },
             Line::Clear { wait: true },
             Line::Left,
             Line::Ask { prompt: "name? ".into(), secret: false },

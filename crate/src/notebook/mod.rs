@@ -10,7 +10,6 @@ pub use display::show_debug;
 pub use progress::Progress;
 
 use lines::Line;
-use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Once};
 
@@ -22,8 +21,7 @@ pub fn on_candlewick_kernel() -> bool {
 
 /// Sends one line to the kernel. Where nobody listens any more, there is nobody to tell.
 pub(crate) fn send(line: &Line) {
-    let mut out = std::io::stdout().lock();
-    let _ = out.write_all(line.encode().as_bytes()).and_then(|()| out.flush());
+    crate::cell::send(line);
 }
 
 /// Tells whoever runs the notebook a measured fact: `lesson --json` gathers these. Silent on other kernels.

@@ -18,7 +18,8 @@ pub struct Args {
 pub fn execute(args: &Args) -> anyhow::Result<End> {
     let connection = read_connection_file(&args.connection_file)?;
     // Beside what Jupyter itself keeps of a user's notebooks.
-    let history = Folders::here().user().ok().map(|folder| folder.join("candlewick_history.jsonl"));
+    let kept = std::env::var_os(protocol::HISTORY).is_none_or(|history| history != "off");
+    let history = Folders::here().user().ok().filter(|_| kept).map(|folder| folder.join("candlewick_history.jsonl"));
     protocol::serve(&connection, kernel_info(), history, |progress| open_session(Options::default(), progress))?;
     Ok(End::AllRan)
 }

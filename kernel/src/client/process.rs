@@ -46,6 +46,8 @@ impl Launch {
         };
         let mut environment: Vec<_> = kernel.spec.env.clone().unwrap_or_default().into_iter().collect();
         environment.extend(options.environment.clone());
+        // Nobody typed these cells.
+        environment.push((crate::protocol::HISTORY.to_owned(), "off".to_owned()));
         // A kernel that watches this ends when we are gone.
         environment.push(("JPY_PARENT_PID".to_owned(), std::process::id().to_string()));
         Ok(Self {

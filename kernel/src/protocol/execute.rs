@@ -1,6 +1,7 @@
 //! `execute_request`: one cell from its input to its reply.
 
 use super::cell_outputs::{CellOutputs, Message, bundle};
+use super::late::{self, Last};
 use super::server::Server;
 use super::session_thread::{Event, Opening};
 use super::shell::Shell;
@@ -42,6 +43,7 @@ pub(super) async fn execute(shell: &mut Shell, request: &Request) -> Result<Valu
     let server = Rc::clone(&shell.server);
     server.session.hold();
     if !silent {
+        late::end(&server).await;
         server.publish("execute_input", json!({"code": code, "execution_count": count}), &request.header).await;
     }
     let stdin = request.flag("allow_stdin", false).then_some(&mut shell.stdin);
@@ -51,6 +53,9 @@ pub(super) async fn execute(shell: &mut Shell, request: &Request) -> Result<Valu
         None => (cell.run(code.clone()).await, None),
     };
     let failure = Failure::of(&outcome);
+    if !silent {
+        server.last.replace(Some(Last { header: request.header.clone(), outputs: cell.outputs }));
+    }
     let value = cell.value.and_then(|media| media.get("text/plain").cloned());
     if counted {
         shell.history.add(count, code, value);
@@ -161,12 +166,24 @@ impl<'a> Cell<'a> {
             self.publish_rest().await;
             return (outcome, None);
         }
-        let code = name.to_owned();
-        let known = self.server.session.begin(move |session| session.inspect(&code, code.len(), source)).await;
+        // The word of a macro's name ends before its mark.
+        let code = name.trim_end_matches('!').to_owned();
+        let known = self.server.session.begin(move |session| session.inspect(&code, code.len(), source));
+        let known = tokio::select! {
+            biased;
+            known = known => known,
+            _ = self.interrupts.changed() => {
+                return (Outcome::Interrupted(Report::new("nothing was looked up: all variables are there")), None);
+            }
+        };
         let page = match known {
             Ok(Some(known)) => Some(bundle(known)),
             Ok(None) => {
-                self.take(Output::Stdout(format!("Nothing is known of `{name}`.\n"))).await;
+                let told = format!(
+                    "Nothing is known of `{name}`. Soon after the kernel's start that may be because rust-analyzer is still \
+                     reading: then ask again.\n"
+                );
+                self.take(Output::Stdout(told)).await;
                 None
             }
             Err(fault) => return (fault.outcome(), None),
@@ -235,7 +252,7 @@ impl<'a> Cell<'a> {
 }
 
 /// Waits until then; without end where there is no then.
-async fn until(due: Option<Instant>) {
+pub(super) async fn until(due: Option<Instant>) {
     match due {
         Some(due) => tokio::time::sleep_until(due.into()).await,
         None => std::future::pending().await,

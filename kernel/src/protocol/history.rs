@@ -64,8 +64,7 @@ impl History {
         if let Some(file) = &mut self.file
             && let Err(error) = file.add(line, &input)
         {
-            self.log.line(&format!("the history is kept for this kernel only: {error:#}"));
-            self.file = None;
+            self.log.line(&format!("a cell is in this kernel's own history only: {error:#}"));
         }
         let cell = Cell { line, input, output };
         self.bytes += cell.bytes();
@@ -208,14 +207,17 @@ mod tests {
     }
 
     #[test]
-    fn a_disk_that_fails_ends_the_file_and_not_the_history() {
+    fn a_disk_that_fails_costs_no_more_than_a_cell_on_it() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("a file");
         std::fs::write(&file, "").unwrap();
         let mut history = History::new(Some(HistoryFile::new(file.join("history.jsonl"))), Rc::new(Log::new()));
         history.add(1, "a".to_owned(), None);
-        assert!(history.file.is_none());
         assert_eq!(ask(&history, json!({"hist_access_type": "tail"})).unwrap(), json!([[1, 1, "a"]]));
+        std::fs::remove_file(&file).unwrap();
+        history.add(2, "b".to_owned(), None);
+        assert_eq!(ask(&history, json!({"hist_access_type": "tail"})).unwrap(), json!([[1, 1, "a"], [1, 2, "b"]]));
+        assert!(std::fs::read_to_string(file.join("history.jsonl")).unwrap().contains("\"b\""));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! From below: `zmtp` is the bytes on the wire, `wire` the signed messages, `sockets` who is connected; `server` has what
 //! all requests need and obeys what comes on control; `shell` answers one request after another, `execute` those that run
-//! a cell, with `cell_outputs`, `progress` and `stdin` for what a cell says, shows and asks. The session has a thread of
+//! a cell, with `cell_outputs`, `progress` and `stdin` for what a cell says, shows and asks, and `late` for what it says afterwards. The session has a thread of
 //! its own (`session_thread`). <https://jupyter-client.readthedocs.io/en/stable/messaging.html>
 
 mod cell_outputs;
@@ -12,6 +12,7 @@ mod ending;
 mod execute;
 mod history;
 mod history_file;
+mod late;
 mod log;
 mod page;
 mod progress;
@@ -24,6 +25,9 @@ mod stdin;
 mod tests;
 mod wire;
 mod zmtp;
+
+/// The environment variable that, where it is `off`, keeps a kernel's cells out of the file of its history.
+pub const HISTORY: &str = "CANDLEWICK_HISTORY";
 
 pub use connection_file::read_connection_file;
 pub use jupyter_protocol::connection_info::ConnectionInfo;

@@ -4,6 +4,7 @@ use super::KernelInfo;
 use super::connection_file::ports;
 use super::history::History;
 use super::history_file::HistoryFile;
+use super::late::{self, Last};
 use super::log::Log;
 use super::session_thread::{Open, SessionThread};
 use super::shell::{Shell, refused};
@@ -14,7 +15,7 @@ use anyhow::Result;
 use jupyter_protocol::connection_info::ConnectionInfo;
 use jupyter_protocol::messaging::Header;
 use serde_json::{Value, json};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
@@ -39,6 +40,8 @@ pub(super) struct Server {
     pub(super) stdin: Rc<Socket>,
     control: Rc<Socket>,
     pub(super) session: SessionThread,
+    /// The cell that ran last.
+    pub(super) last: RefCell<Option<Last>>,
     /// Counts the interrupts.
     pub(super) interrupts: watch::Sender<u64>,
     /// Whether the kernel is to end.
@@ -71,8 +74,13 @@ pub(super) async fn run(
     let session = SessionThread::start(open)?;
     let (interrupts, stopped) = (watch::Sender::new(0), watch::Sender::new(false));
     let connection = connection.clone();
-    let server = Server { connection, kernel, wire, log, shell, iopub, stdin, control, session, interrupts, stopped };
+    let (last, late) = (RefCell::new(None), session.late());
+    let server =
+        Server { connection, kernel, wire, log, shell, iopub, stdin, control, session, last, interrupts, stopped };
     let server = Rc::new(server);
+    if let Some(late) = late {
+        tokio::task::spawn_local(late::publish(Rc::clone(&server), late));
+    }
     let history = History::new(history.map(HistoryFile::new), Rc::clone(&server.log));
     let shell = tokio::task::spawn_local(Shell::new(Rc::clone(&server), requests, answers, history).run());
     let control = tokio::task::spawn_local(obey(Rc::clone(&server), orders));

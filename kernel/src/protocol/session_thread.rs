@@ -5,7 +5,9 @@ use anyhow::{Context, Result};
 use std::cell::RefCell;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Opens a session, and says how far that has come.
@@ -18,6 +20,9 @@ const STACK: usize = 32 << 20;
 
 /// How many outputs of a cell may wait before the cell waits, too.
 const MOST_EVENTS: usize = 64;
+
+/// How often the session is asked, between cells, what threads say that cells have left running.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// How far opening has come.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,6 +70,8 @@ pub(super) struct SessionThread {
     /// What opening says, for the first cell that waits for it.
     pub(super) said: RefCell<mpsc::UnboundedReceiver<Output>>,
     pub(super) opening: watch::Receiver<Opening>,
+    /// What is said between cells, for who takes it first.
+    late: RefCell<Option<mpsc::Receiver<Event>>>,
     ended: RefCell<oneshot::Receiver<()>>,
 }
 
@@ -77,6 +84,7 @@ impl SessionThread {
         let (jobs, todo) = std::sync::mpsc::channel::<Job>();
         let (say, said) = mpsc::unbounded_channel();
         let (progress, opening) = watch::channel(Opening::Busy);
+        let (between, late) = mpsc::channel(MOST_EVENTS);
         let (alive, ended) = oneshot::channel::<()>();
         let control = Arc::new(OnceLock::new());
         let slot = Arc::clone(&control);
@@ -86,9 +94,7 @@ impl SessionThread {
                 Ok(mut session) => {
                     let _ = slot.set(session.control());
                     progress.send_replace(Opening::Ready);
-                    for job in todo {
-                        job(session.as_mut());
-                    }
+                    work(session.as_mut(), &todo, &mut CellHost { events: between });
                 }
                 Err(why) => drop(progress.send_replace(Opening::Failed(why))),
             }
@@ -96,7 +102,12 @@ impl SessionThread {
         let thread = std::thread::Builder::new().name("session".to_owned()).stack_size(STACK);
         thread.spawn(live).context("cannot start a thread for the session")?;
         let (jobs, said, ended) = (RefCell::new(Some(jobs)), RefCell::new(said), RefCell::new(ended));
-        Ok(Self { jobs, control, said, opening, ended })
+        Ok(Self { jobs, control, said, opening, late: RefCell::new(Some(late)), ended })
+    }
+
+    /// What is said between cells; none where somebody has it. The session waits where it is not read.
+    pub(super) fn late(&self) -> Option<mpsc::Receiver<Event>> {
+        self.late.take()
     }
 
     /// A hold on the session, once it is open.
@@ -155,6 +166,18 @@ impl SessionThread {
         self.jobs.take();
         let (_, nobody) = oneshot::channel();
         let _ = self.ended.replace(nobody).await;
+    }
+}
+
+/// Does what is to be done until there is nobody to ask for it; between, the session has some time of its own.
+fn work(session: &mut dyn Session, todo: &std::sync::mpsc::Receiver<Job>, between: &mut CellHost) {
+    loop {
+        match todo.recv_timeout(LOOK) {
+            Ok(job) => job(session),
+            // Where it panics, the next cell tells.
+            Err(RecvTimeoutError::Timeout) => drop(catch_unwind(AssertUnwindSafe(|| session.idle(between)))),
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
     }
 }
 

@@ -23,6 +23,8 @@ pub(super) struct End {
     marked: Option<Outcome>,
     /// Whether all that the cell wrote to standard error is here.
     pub(super) errors_ended: bool,
+    /// The last panic of the cell, caught or not.
+    pub(super) panic: Option<String>,
     output_closed: bool,
     errors_closed: bool,
     stderr: String,
@@ -38,6 +40,7 @@ impl Default for End {
             ends: false,
             marked: None,
             errors_ended: false,
+            panic: None,
             output_closed: false,
             errors_closed: false,
             stderr: String::new(),
@@ -97,8 +100,8 @@ pub(super) fn take_message(message: Line, cell: u64, end: &mut End, host: &mut d
         }
         Line::Clear { wait } => host.send(Output::Clear { wait }),
         Line::Report { about, facts } => host.send(Output::Report { about, facts }),
-        // Asked where the answer is waited for.
-        Line::Ask { .. } | Line::Left => {}
+        // Asked where the answer is waited for; the panic comes on standard error.
+        Line::Ask { .. } | Line::Left | Line::Panicking { .. } => {}
     }
 }
 
@@ -116,7 +119,13 @@ pub(super) fn outcome(end: End) -> Outcome {
         },
         Finished::Died(message) => {
             let cause = if message.contains("SIGSEGV") { ": most often a recursion without end" } else { "" };
-            let report = Report::new(format!("{}{cause}", message.trim()));
+            let panic = match end.panic {
+                Some(panic) if message.contains("SIGABRT") => {
+                    format!(": the cell panicked where that cannot be caught: {panic}")
+                }
+                _ => String::new(),
+            };
+            let report = Report::new(format!("{}{cause}{panic}", message.trim()));
             Outcome::Died(Report { detail: end.stderr, ..report })
         }
         Finished::Failed(message) => Outcome::Failed(Report::new(message)),

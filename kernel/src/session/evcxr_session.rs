@@ -60,6 +60,8 @@ const RETRIES: usize = 8;
 const LAG: Duration = Duration::from_secs(2);
 /// How long it may lag in all where something keeps coming: longer than a front end may take to read.
 const LONGEST_LAG: Duration = Duration::from_secs(60);
+/// How many events are passed on between cells before whoever waits has a turn.
+const MOST_AT_ONCE: usize = 64;
 /// How long a completion may take: a front end waits about a second for it.
 const TAB: Duration = Duration::from_millis(700);
 /// How long an inspection may take: it is asked for on purpose.
@@ -407,6 +409,7 @@ impl EvcxrSession {
                 false => Output::Display { media, id: None },
             }),
             (StreamName::Errors, Said::Message(Line::Done { cell })) if cell == self.cells => end.errors_ended = true,
+            (StreamName::Errors, Said::Message(Line::Panicking { message })) if end.began => end.panic = Some(message),
             (StreamName::Errors, Said::Message(_)) => {}
             (StreamName::Output, Said::Message(Line::Began { cell })) if cell == self.cells => {
                 end.began = true;
@@ -455,6 +458,21 @@ impl Session for EvcxrSession {
             true => before_it_ran(),
             false => Outcome::Failed(Report::new(format!("{error:#}"))),
         })
+    }
+
+    fn idle(&mut self, host: &mut dyn Host) {
+        for _ in 0..MOST_AT_ONCE {
+            match self.worker.event(Duration::ZERO) {
+                Ok(Some(Event::Said(name, said))) => self.pass_on(name, said, None, &mut End::default(), host),
+                Ok(Some(Event::Stopped(message))) => {
+                    let told = self.start_anew(&message).unwrap_or_else(|why| format!("{why:#}"));
+                    host.send(Output::Stderr(format!("{told}\n")));
+                }
+                // Where the process has died, evcxr says so to the next cell.
+                Ok(Some(Event::Closed(..) | Event::Finished(_))) => {}
+                Ok(None) | Err(_) => return,
+            }
+        }
     }
 
     fn control(&self) -> Arc<dyn Control> {

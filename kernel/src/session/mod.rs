@@ -170,6 +170,12 @@ pub trait Session {
     /// Runs one cell.
     fn execute(&mut self, code: &str, host: &mut dyn Host) -> Outcome;
 
+    /// Between cells: passes on what threads say that earlier cells have left running, as far as it is there, and returns.
+    /// Whoever has time between cells calls this now and then.
+    fn idle(&mut self, host: &mut dyn Host) {
+        let _ = host;
+    }
+
     /// A hold on the session for other threads, while a cell runs.
     fn control(&self) -> Arc<dyn Control>;
 

@@ -276,3 +276,29 @@ async fn a_flood_arrives_whole_in_few_messages() {
     assert_eq!(texts.concat(), format!("{line}\n").repeat(20_000));
     assert!(texts.len() <= 2_020_000 / 65_536 + 60, "{} messages", texts.len());
 }
+
+#[tokio::test]
+async fn what_threads_say_between_cells_is_shown_under_the_last_one() {
+    let kernel = Kernel::open("key", |_| Ok(Box::new(Faulty(Echo::default()))));
+    let mut front_end = FrontEnd::first(&kernel).await;
+    let id = send(&mut front_end.shell, "execute_request", cell("print now")).await;
+    front_end.reply(&id).await;
+    front_end.heard_until_idle(&id).await;
+    let printed = receive(&mut front_end.iopub).await;
+    assert_eq!((printed.kind.as_str(), &printed.content["text"]), ("stream", &json!("later\n")));
+    let shown = receive(&mut front_end.iopub).await;
+    assert_eq!((shown.kind.as_str(), &shown.content["data"]["text/plain"]), ("display_data", &json!("8")));
+    assert_eq!((&printed.parent["msg_id"], &shown.parent["msg_id"]), (&json!(id), &json!(id)));
+}
+
+#[tokio::test]
+async fn a_question_about_a_name_can_be_interrupted() {
+    let kernel = Kernel::open("key", |_| Ok(Box::new(Faulty(Echo::default()))));
+    let mut front_end = FrontEnd::first(&kernel).await;
+    front_end.run("print a").await;
+    let id = send(&mut front_end.shell, "execute_request", cell("?slow")).await;
+    front_end.heard_until("execute_input").await;
+    send(&mut front_end.control, "interrupt_request", json!({})).await;
+    let reply = front_end.reply(&id).await;
+    assert_eq!(reply.content["ename"], "interrupted", "{}", reply.content);
+}

@@ -140,6 +140,14 @@ impl Session for Faulty {
         self.0.execute(code, host)
     }
 
+    fn idle(&mut self, host: &mut dyn Host) {
+        if self.0.executed.pop_if(|code| *code == "print now").is_some() {
+            let media = [("text/plain".to_owned(), "8".to_owned())].into();
+            host.send(Output::Stdout("later\n".to_owned()));
+            host.send(Output::Result { media });
+        }
+    }
+
     fn control(&self) -> Arc<dyn Control> {
         self.0.control()
     }
@@ -156,6 +164,9 @@ impl Session for Faulty {
 
     fn inspect(&mut self, code: &str, cursor: usize, source: bool) -> Option<BTreeMap<String, String>> {
         assert_ne!(code, "boom");
+        if code == "slow" {
+            std::thread::sleep(std::time::Duration::from_secs(1));
+        }
         self.0.inspect(code, cursor, source)
     }
 
