@@ -152,6 +152,17 @@ def test_threads_of_a_cell_print_while_the_next_one_runs(kernel, tmp_path):
     assert "from the thread" in cell.end().text
 
 
+def test_threads_of_a_cell_print_while_nothing_runs(kernel):
+    """More than any queue holds: a thread that nobody reads would wait."""
+    cell = kernel.good("""
+    std::thread::spawn(|| for i in 0..3000 { println!("{i} {}", "x".repeat(1000)); });
+    """)
+    cell.idle = False
+    cell.until_printed("2999 ")
+    lines = [line.split()[0] for line in cell.text.splitlines()]
+    assert lines == [str(i) for i in range(3000)]
+
+
 def test_strange_text_arrives_whole(kernel):
     cell = kernel.good("""
     use std::io::Write;
