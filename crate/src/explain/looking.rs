@@ -98,8 +98,8 @@ pub trait Explain {
     /// and what for its own. An interrupt keeps the photos it has looked at, and says so.
     ///
     /// # Errors
-    /// [`Error::Setting`](crate::Error::Setting) for no photos at all, or classes of another model;
-    /// [`Error::Data`](crate::Error::Data) where the photos are not known;
+    /// [`Error::Setting`](crate::Error::Setting) for no photos at all, or more than 40;
+    /// [`Error::Data`](crate::Error::Data) where the photos are not known, or the losses are another model's;
     /// [`Error::Interrupted`](crate::Error::Interrupted) before the first; and as for
     /// [`heat_map_with`](Self::heat_map_with).
     fn explain_losses(&self, losses: &TopLosses, n: usize) -> Result<Mistakes> {

@@ -256,5 +256,29 @@ fn mistakes_show_both_classes_the_highest_loss_first() {
     assert!(matches!(net.explain_losses(&losses, 0), Err(Error::Setting { .. })));
     assert!(net.explain_losses(&without, 1).unwrap_err().to_string().contains("names only"));
     let others = Named(Squares::red_or_blue(), ["cat", "dog"].map(str::to_owned).to_vec());
-    assert!(matches!(others.explain_losses(&losses, 1), Err(Error::Setting { .. })));
+    let error = others.explain_losses(&losses, 1).unwrap_err().to_string();
+    assert!(error.contains("another model's: this one has no class `blue`") && !error.contains("nearest"), "{error}");
+}
+
+/// The numbers of two models beside each other would say something that neither does.
+#[test]
+fn losses_of_another_model_are_refused() {
+    let net = |weight: f32| Named::new(Squares::new(|_, _| 1., [[weight, -1., -2.], [-2., 0.5, 3.]], [0.1, -0.2]));
+    let losses_of = |net: &Named, colour: [u8; 3], label: usize| {
+        let photo = Photo::from_pixels("one", 0, drawn(|_, _| colour));
+        let input = photo.pixels().unwrap().to_tensor(&Preprocess::unit(SIDE)).unwrap();
+        let (logits, names) = (net.0.logits(&input).unwrap(), vec!["one".to_owned()]);
+        let predictions = Predictions::from_logits(&logits, vec![label], names, &net.1).unwrap();
+        predictions.with_photos(vec![photo]).unwrap().top_losses(1)
+    };
+    for (colour, label) in [([200, 0, 0], 0), ([200, 0, 0], 1), ([250, 0, 0], 1)] {
+        let losses = losses_of(&net(3.), colour, label);
+        assert!(net(3.).explain_losses(&losses, 1).is_ok());
+        let error = net(2.7).explain_losses(&losses, 1).unwrap_err().to_string();
+        assert!(error.contains("another model's: one has a loss of") && error.ends_with("predict with this model first"));
+    }
+    // e^-160 is 0 in f32, and a loss all the same.
+    let losses = losses_of(&net(160.), [255, 0, 0], 1);
+    assert!(losses.photos[0].loss > 150. && net(160.).explain_losses(&losses, 1).is_ok());
+    assert!(net(170.).explain_losses(&losses, 1).is_err());
 }
