@@ -114,7 +114,7 @@ impl Faithfulness {
                 picture.evcxr_display();
                 println!("{self}");
             }
-            Err(_) => display::text(&self.to_string()),
+            Err(error) => display::text(&format!("{self}\n{error}")),
         }
     }
 }

@@ -155,7 +155,7 @@ impl HeatMap {
     pub fn evcxr_display(&self) {
         match self.overlay() {
             Ok(picture) => picture.show_beside(&self.to_string()),
-            Err(_) => display::text(&self.to_string()),
+            Err(error) => display::text(&format!("{self}\n{error}")),
         }
     }
 }

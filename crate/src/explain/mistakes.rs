@@ -5,7 +5,7 @@ use super::heat_map::{MEANING, Panel};
 use super::{HeatMap, HeatMapOptions, Subject};
 use crate::evaluate::{TopLoss, TopLosses};
 use crate::notebook::{Picture, Progress, display, interrupted};
-use crate::plot::{HeatPanel, HeatScale, Mark, heat_panels};
+use crate::plot::{HeatPanel, HeatScale, MOST_ROWS, Mark, heat_panels};
 use crate::{Error, Result};
 use std::fmt;
 
@@ -37,6 +37,10 @@ impl Mistakes {
         if some.is_empty() {
             let want = format!("there are {} losses, and at least one must be asked for", losses.photos.len());
             return Err(Error::Setting { setting: "the number of losses", got: n.to_string(), want });
+        }
+        if some.len() > MOST_ROWS {
+            let want = format!("a picture has {MOST_ROWS} rows at most: ask for fewer");
+            return Err(Error::Setting { setting: "the number of losses", got: some.len().to_string(), want });
         }
         let (planned, mut stopped) = (some.len(), false);
         let progress = Progress::new("Looking at mistakes", Some(planned as u64), "photos");
@@ -72,7 +76,7 @@ impl Mistakes {
     pub fn evcxr_display(&self) {
         match self.rows() {
             Ok(picture) => picture.show_beside(&self.to_string()),
-            Err(_) => display::text(&self.to_string()),
+            Err(error) => display::text(&format!("{self}\n{error}")),
         }
     }
 }

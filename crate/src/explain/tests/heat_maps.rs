@@ -242,6 +242,8 @@ fn mistakes_show_both_classes_the_highest_loss_first() {
     let predictions = Predictions::from_logits(&logits, vec![0, 0, 0], names, &net.1).unwrap();
     let without = predictions.clone().top_losses(2);
     let losses = predictions.with_photos(photos).unwrap().top_losses(3);
+    let mut many = losses.clone();
+    many.photos = losses.photos.iter().cycle().take(41).cloned().collect();
     let mistakes = net.explain_losses(&losses, 2).unwrap();
     let first = &mistakes.photos[0];
     let actual = first.actual.as_ref().unwrap();
@@ -254,6 +256,11 @@ fn mistakes_show_both_classes_the_highest_loss_first() {
     assert!(mistakes.to_string().starts_with("photo 1: loss"), "{mistakes}");
 
     assert!(matches!(net.explain_losses(&losses, 0), Err(Error::Setting { .. })));
+    let before = net.0.pooled.load(Ordering::SeqCst);
+    let error = net.explain_losses(&many, 100).unwrap_err().to_string();
+    assert!(error.contains("the number of losses is 41") && error.contains("40 rows"), "{error}");
+    assert_eq!(net.0.pooled.load(Ordering::SeqCst), before, "refused before any work");
+    assert!(net.explain_losses(&many, 40).unwrap().rows().is_ok());
     assert!(net.explain_losses(&without, 1).unwrap_err().to_string().contains("names only"));
     let others = Named(Squares::red_or_blue(), ["cat", "dog"].map(str::to_owned).to_vec());
     let error = others.explain_losses(&losses, 1).unwrap_err().to_string();
