@@ -177,8 +177,9 @@ fn what_cannot_have_a_heat_map_is_told_why() {
         (at("lasst", Method::GradCam), "no layer `lasst`; the nearest is `last`"),
         (at("first", Method::Cam), "only at `last`"),
         (at("last", Method::OCCLUSION), "looks at no layer"),
-        (with("bleu", Method::GradCam), "the nearest of its 2 classes is `blue`"),
-        (with("2", Method::GradCam), "the class is `2`"),
+        (with("bleu", Method::GradCam), "there is no class `bleu`: the classes are `red` and `blue`"),
+        (with("2", Method::GradCam), "there is no class `2`: by number, classes are 0 to 1"),
+        (with("-1", Method::GradCam), "there is no class `-1`: by number, classes are 0 to 1"),
         (with("red", Method::Occlusion { patch: 0, stride: 1 }), "squares must be 1 to 32 wide"),
         (with("red", Method::Occlusion { patch: 33, stride: 1 }), "squares must be"),
         (with("red", Method::Occlusion { patch: 4, stride: 0 }), "squares must be"),
@@ -189,6 +190,19 @@ fn what_cannot_have_a_heat_map_is_told_why() {
         assert!(error.contains(want), "{options:?}: {error}");
     }
     assert!(net.heat_map(red_and_blue(), "1").unwrap().class == "blue", "a number is a class too");
+    let imagenet = MobileNetV2::random(1).unwrap();
+    let cases = [
+        ("1000", "there is no class `1000`: by number, classes are 0 to 999"),
+        ("cat", "there is no class `cat`: of its 1000 classes, these have that in their names: `tiger cat`, "),
+        (
+            "golden retreiver",
+            "there is no class `golden retreiver`: the nearest of its 1000 classes is `golden retriever`",
+        ),
+    ];
+    for (class, want) in cases {
+        let error = imagenet.subject().class(class).unwrap_err().to_string();
+        assert!(error.starts_with(want), "{error}");
+    }
     let input = red_and_blue().to_tensor(&Preprocess::unit(SIDE)).unwrap();
     let subject = net.subject();
     assert!(matches!(subject.relevance(&input, &[2], None, Method::GradCam), Err(Error::Setting { .. })));
@@ -278,11 +292,13 @@ fn losses_of_another_model_are_refused() {
         let predictions = Predictions::from_logits(&logits, vec![label], names, &net.1).unwrap();
         predictions.with_photos(vec![photo]).unwrap().top_losses(1)
     };
-    for (colour, label) in [([200, 0, 0], 0), ([200, 0, 0], 1), ([250, 0, 0], 1)] {
+    for (colour, label) in [([100, 0, 0], 0), ([200, 0, 0], 1), ([250, 0, 0], 1)] {
         let losses = losses_of(&net(3.), colour, label);
         assert!(net(3.).explain_losses(&losses, 1).is_ok());
-        let error = net(2.7).explain_losses(&losses, 1).unwrap_err().to_string();
-        assert!(error.contains("another model's: one has a loss of") && error.ends_with("predict with this model first"));
+        let error = net(2.).explain_losses(&losses, 1).unwrap_err().to_string();
+        assert!(
+            error.contains("another model's: one has a loss of") && error.ends_with("predict with this model first")
+        );
     }
     // e^-160 is 0 in f32, and a loss all the same.
     let losses = losses_of(&net(160.), [255, 0, 0], 1);
