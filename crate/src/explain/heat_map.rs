@@ -206,7 +206,7 @@ impl fmt::Debug for HeatMap {
 }
 
 /// The class that the network predicts.
-fn predicted(subject: &Subject<'_>, photo: &Pixels) -> Result<usize> {
+pub(super) fn predicted(subject: &Subject<'_>, photo: &Pixels) -> Result<usize> {
     let logits = numbers(&subject.logits_of(&subject.input(photo)?)?)?;
     if logits.iter().any(|logit| !logit.is_finite()) {
         return Err(Error::Data("the photo's logits are not all numbers, so no class is predicted".to_owned()));
