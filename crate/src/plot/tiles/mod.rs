@@ -104,7 +104,8 @@ pub fn filter_tiles(filters: &[Option<Pixels>], tiling: &Tiling<'_>) -> Result<P
     let counted = counted(filters.len(), "filters", &silent, &[]);
     let mut legend = Legend::new(layout.page, top + layout.height());
     legend.crosses(&mut body, &counted);
-    let mut alt = format!("{}: {} pictures, {} a row", tiling.heading, filters.len(), layout.columns);
+    let pictures = if filters.len() == 1 { "picture" } else { "pictures" };
+    let mut alt = format!("{}: {} {pictures}, {} a row", tiling.heading, filters.len(), layout.columns);
     describe(&mut alt, &counted, &silent);
     if !tiling.labels.is_empty() {
         let _ = write!(alt, ". {}", tiling.labels.join(", "));
