@@ -260,6 +260,18 @@ mod tests {
     }
 
     #[test]
+    fn a_narrow_tile_keeps_the_number_of_its_channel() {
+        let labels = |count: usize| {
+            let names: Vec<String> = (0..count).map(|number| format!("features.14.conv.0.1 #{number}")).collect();
+            let filters = vec![Some(Pixels { height: 96, width: 96, rgb: vec![9; 3 * 96 * 96] }); count];
+            svg(filter_tiles(&filters, &Tiling { labels: &names, ..Tiling::filters("", count) }).unwrap())
+        };
+        assert!(labels(4).contains(">features.14.conv.0.1 #3</text>"));
+        let narrow = labels(24);
+        assert!(narrow.contains(">#23</text>") && !narrow.contains("…"), "{narrow}");
+    }
+
+    #[test]
     fn what_cannot_be_drawn_is_an_error() {
         let planes = Planes { values: &[1.0, 2.0, 3.0, 4.0], height: 1, width: 2 };
         let refused =
