@@ -109,7 +109,7 @@ impl Mistake {
     /// The maps, under what the photo was taken for and what it is.
     fn panels(&self) -> Result<Vec<Panel<'_>>> {
         let title = |what: &str, map: &HeatMap| {
-            format!("{what} {}\nlogit {:.2}, probability {:.3}", map.class, map.logit, map.probability)
+            format!("{what} {}\nlogit {:.2}, probability {}", map.class, map.logit, map.likely())
         };
         let taken = if self.actual.is_some() { Mark::Wrong } else { Mark::Right };
         let mut panels = vec![Panel::marked(&self.predicted, title("taken for", &self.predicted), taken)?];
@@ -152,9 +152,9 @@ impl fmt::Display for Mistakes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let line = |mistake: &Mistake| {
             let (map, loss) = (&mistake.predicted, mistake.loss);
-            let taken = format!("{}: loss {loss:.2}, taken for {} ({:.3})", map.name, map.class, map.probability);
+            let taken = format!("{}: loss {loss:.2}, taken for {} ({})", map.name, map.class, map.likely());
             match &mistake.actual {
-                Some(actual) => format!("{taken}, is {} ({:.3})", actual.class, actual.probability),
+                Some(actual) => format!("{taken}, is {} ({})", actual.class, actual.likely()),
                 None => format!("{taken}, and it is"),
             }
         };

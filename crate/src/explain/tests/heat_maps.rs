@@ -302,6 +302,8 @@ fn losses_of_another_model_are_refused() {
     }
     // e^-160 is 0 in f32, and a loss all the same.
     let losses = losses_of(&net(160.), [255, 0, 0], 1);
-    assert!(losses.photos[0].loss > 150. && net(160.).explain_losses(&losses, 1).is_ok());
+    let mistakes = net(160.).explain_losses(&losses, 1).unwrap();
+    assert!(losses.photos[0].loss > 150. && mistakes.to_string().ends_with("is blue (below 0.001)"), "{mistakes}");
+    assert!(mistakes.rows().unwrap().alt().contains("probability below 0.001"));
     assert!(net(170.).explain_losses(&losses, 1).is_err());
 }
