@@ -1,8 +1,8 @@
 //! What layers answer to a photo, channel by channel.
 
 use super::Subject;
+use super::names::listed;
 use crate::data::Photo;
-use crate::models::no_such_layer;
 use crate::notebook::{Picture, display};
 use crate::plot::{ColourMap, Planes, Tiling, activation_tiles};
 use crate::{Error, Result};
@@ -24,6 +24,10 @@ pub struct Activations {
 
 impl Activations {
     pub(super) fn of(subject: &Subject<'_>, photo: &Photo, layers: &[&str]) -> Result<Self> {
+        if layers.is_empty() {
+            let want = "no layer was named, so nothing is looked at; `layers()` lists them".to_owned();
+            return Err(Error::Setting { setting: "the number of layers", got: "0".to_owned(), want });
+        }
         subject.check_layers(layers)?;
         let found = subject.activations(&subject.input(&photo.pixels()?)?, layers)?;
         let named = |(name, x): (&&str, Tensor)| Ok(((*name).to_owned(), x.squeeze(0)?));
@@ -39,12 +43,13 @@ impl Activations {
     /// What a layer answers, `(C, h, w)`.
     ///
     /// # Errors
-    /// [`Error::Layer`], with the nearest name, for a layer that was not asked for.
+    /// [`Error::Setting`], with the layers that there are, for one that was not asked for.
     pub fn get(&self, layer: &str) -> Result<&Tensor> {
         let found = self.layers.iter().find(|(name, _)| name == layer);
         found.map(|(_, tensor)| tensor).ok_or_else(|| {
-            let names: Vec<String> = self.layers.iter().map(|(name, _)| name.clone()).collect();
-            no_such_layer(self.model, layer, &names)
+            let (got, held) = (format!("`{layer}`"), listed(&self.names()));
+            let want = format!("these activations hold {held}; name it in `activations(…)` to have it as well");
+            Error::Setting { setting: "the layer", got, want }
         })
     }
 

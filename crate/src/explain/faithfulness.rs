@@ -1,6 +1,7 @@
 //! How faithful a heat map is: deletion and insertion (Petsiuk et al. 2018, RISE, <https://arxiv.org/abs/1806.07421>).
 
 use super::activations::numbers;
+use super::heat_map::predicted;
 use super::occlusion::AT_ONCE;
 use super::{HeatMap, Subject};
 use crate::images::Pixels;
@@ -25,6 +26,8 @@ pub struct Faithfulness {
     pub class: String,
     /// How the heat map was found.
     pub how: String,
+    /// The class that the network takes the photo for, where that is another one: then there is little to lose.
+    pub taken_for: Option<String>,
     /// The class's probability as the strongest pixels go.
     pub deletion: Vec<f64>,
     /// The class's probability as the strongest pixels come.
@@ -56,6 +59,7 @@ impl Faithfulness {
         let noise: Vec<f32> = (0..rows * columns).map(|_| random.random()).collect();
         let by_chance = self::order(&noise, (rows, columns), side)?;
 
+        let taken_for = predicted(subject, &map.seen)?;
         let photo = numbers(&subject.input(&map.seen)?)?;
         let blurred = numbers(&subject.input(&blurred(&map.seen)?)?)?;
         let mean = mean_colour(&photo);
@@ -66,6 +70,7 @@ impl Faithfulness {
         Ok(Self {
             class: map.class.clone(),
             how: map.how(),
+            taken_for: (taken_for != class).then(|| subject.class_name(taken_for)),
             deletion: curve(&photo, &mean, &order)?,
             insertion: curve(&blurred, &photo, &order)?,
             random_deletion: curve(&photo, &mean, &by_chance)?,
@@ -114,7 +119,7 @@ impl Faithfulness {
                 picture.evcxr_display();
                 println!("{self}");
             }
-            Err(_) => display::text(&self.to_string()),
+            Err(error) => display::text(&format!("{self}\n{error}")),
         }
     }
 }
@@ -123,9 +128,17 @@ fn area(curve: &[f64]) -> f64 {
     plot::area(curve).unwrap_or(f64::NAN)
 }
 
-/// The areas beside chance, and on which side of it they are.
+/// The areas beside chance, and on which side of it they are where the class is the one that the photo is taken for.
 impl fmt::Display for Faithfulness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} for {}: {}; ", self.how, self.class, self.note())?;
+        if let Some(other) = &self.taken_for {
+            return write!(
+                f,
+                "the photo is taken for {other}, so {} has little to lose and this tells little",
+                self.class
+            );
+        }
         let (deletion, insertion) = self.random_areas();
         let better = [self.deletion_area() < deletion, self.insertion_area() > insertion];
         let verdict = match better {
@@ -134,7 +147,7 @@ impl fmt::Display for Faithfulness {
             [false, true] => "better than the random map in insertion only",
             [false, false] => "no better than the random map",
         };
-        write!(f, "{} for {}: {}; {verdict}", self.how, self.class, self.note())
+        f.write_str(verdict)
     }
 }
 

@@ -139,7 +139,12 @@ impl HeatMap {
 
     /// The class, then its numbers on a line of their own.
     pub(super) fn title(&self) -> String {
-        format!("{}\nlogit {:.2}, probability {:.3}", self.class, self.logit, self.probability)
+        format!("{}\nlogit {:.2}, probability {}", self.class, self.logit, self.likely())
+    }
+
+    /// The probability in words that hold: one that is not zero is not called so.
+    pub(super) fn likely(&self) -> String {
+        if self.probability < 0.0005 { "below 0.001".to_owned() } else { format!("{:.3}", self.probability) }
     }
 
     /// What stands under the map.
@@ -155,7 +160,7 @@ impl HeatMap {
     pub fn evcxr_display(&self) {
         match self.overlay() {
             Ok(picture) => picture.show_beside(&self.to_string()),
-            Err(_) => display::text(&self.to_string()),
+            Err(error) => display::text(&format!("{self}\n{error}")),
         }
     }
 }
@@ -191,7 +196,7 @@ impl fmt::Display for HeatMap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let how = self.how();
         write!(f, "{how} for {} in {}: logit {:.2}, ", self.class, self.name, self.logit)?;
-        write!(f, "probability {:.3}", self.probability)?;
+        write!(f, "probability {}", self.likely())?;
         match self.note() {
             note if note.is_empty() => Ok(()),
             note => write!(f, "; {note}"),
@@ -206,7 +211,7 @@ impl fmt::Debug for HeatMap {
 }
 
 /// The class that the network predicts.
-fn predicted(subject: &Subject<'_>, photo: &Pixels) -> Result<usize> {
+pub(super) fn predicted(subject: &Subject<'_>, photo: &Pixels) -> Result<usize> {
     let logits = numbers(&subject.logits_of(&subject.input(photo)?)?)?;
     if logits.iter().any(|logit| !logit.is_finite()) {
         return Err(Error::Data("the photo's logits are not all numbers, so no class is predicted".to_owned()));

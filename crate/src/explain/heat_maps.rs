@@ -48,7 +48,7 @@ impl HeatMaps {
     pub fn evcxr_display(&self) {
         match self.row() {
             Ok(picture) => picture.show_beside(&self.to_string()),
-            Err(_) => display::text(&self.to_string()),
+            Err(error) => display::text(&format!("{self}\n{error}")),
         }
     }
 }

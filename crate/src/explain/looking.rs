@@ -9,8 +9,11 @@ use crate::freeze::Frozen;
 use crate::models::{Backbone, InceptionV3, MobileNetV2};
 use crate::train::{Classifier, TransferModel};
 
-/// What can be looked into: [`MobileNetV2`] and [`InceptionV3`] with ImageNet's classes, a [`Frozen`] one, a
-/// [`TransferModel`] or a loaded [`Classifier`] with the learner's own.
+/// What can be looked into: [`MobileNetV2`] with ImageNet's classes, [`InceptionV3`], a [`Frozen`] one, a
+/// [`TransferModel`] or a loaded [`Classifier`] with the learner's own classes.
+///
+/// InceptionV3's weights have no head. Its layers and filters can be looked at as they are, its classes with a head of
+/// your own: as a `TransferModel`.
 ///
 /// ```
 /// use candlewick::prelude::*;
@@ -30,8 +33,8 @@ pub trait Explain {
     /// `layer_names` the parts inside them too.
     ///
     /// # Errors
-    /// [`Error::Layer`](crate::Error::Layer), with the nearest name, for a layer that there is not; and where the photo
-    /// cannot be read.
+    /// [`Error::Layer`](crate::Error::Layer), with the nearest name, for a layer that there is not;
+    /// [`Error::Setting`](crate::Error::Setting) where none is named; and where the photo cannot be read.
     fn activations(&self, photo: impl IntoPhoto, layers: &[&str]) -> Result<Activations> {
         Activations::of(&self.subject(), &photo.into_photo()?, layers)
     }
@@ -60,12 +63,12 @@ pub trait Explain {
     /// Where the network looks, by any [`Method`](super::Method), for any class, at any layer.
     ///
     /// # Errors
-    /// - [`Error::Setting`](crate::Error::Setting), with the nearest name, for a class that there is not; for a layer
-    ///   without rows and columns; for CAM elsewhere than at the last convolution; for patches that do not fit the
-    ///   photo.
+    /// - [`Error::Setting`](crate::Error::Setting) for a layer without rows and columns; for CAM elsewhere than at the
+    ///   last convolution; for patches that do not fit the photo.
     /// - [`Error::Layer`](crate::Error::Layer), with the nearest name, for a layer that there is not.
     /// - [`Error::Weights`](crate::Error::Weights) where the network has no head.
-    /// - [`Error::Data`](crate::Error::Data) where the activations are no numbers.
+    /// - [`Error::Data`](crate::Error::Data), with the nearest names, for a class that there is not; and where the
+    ///   activations are no numbers.
     /// - [`Error::Interrupted`](crate::Error::Interrupted) in occlusion and faithfulness; and where the photo cannot be
     ///   read.
     fn heat_map_with(&self, photo: impl IntoPhoto, options: HeatMapOptions) -> Result<HeatMap> {
@@ -84,7 +87,7 @@ pub trait Explain {
     /// How faithful a heat map of this network is: what becomes of its answer as the places that the map marks go, or
     /// come.
     ///
-    /// It runs the network 132 times: about a second for a frozen MobileNetV2, far longer for a network that is not
+    /// It runs the network 133 times: about a second for a frozen MobileNetV2, far longer for a network that is not
     /// frozen.
     ///
     /// # Errors
@@ -98,8 +101,8 @@ pub trait Explain {
     /// and what for its own. An interrupt keeps the photos it has looked at, and says so.
     ///
     /// # Errors
-    /// [`Error::Setting`](crate::Error::Setting) for no photos at all, or classes of another model;
-    /// [`Error::Data`](crate::Error::Data) where the photos are not known;
+    /// [`Error::Setting`](crate::Error::Setting) for no photos at all, or more than 40;
+    /// [`Error::Data`](crate::Error::Data) where the photos are not known, or the losses are another model's;
     /// [`Error::Interrupted`](crate::Error::Interrupted) before the first; and as for
     /// [`heat_map_with`](Self::heat_map_with).
     fn explain_losses(&self, losses: &TopLosses, n: usize) -> Result<Mistakes> {
@@ -126,26 +129,27 @@ pub trait Explain {
     ///
     /// # Errors
     /// [`Error::Layer`](crate::Error::Layer) with the nearest name; [`Error::Setting`](crate::Error::Setting) for a
-    /// channel that the layer does not have, no channel at all, and options out of range;
-    /// [`Error::Shape`](crate::Error::Shape) for a side the network does not take;
+    /// channel that the layer does not have, options out of range, and a side the network does not take;
+    /// [`Error::Data`](crate::Error::Data) for no channel at all;
     /// [`Error::Interrupted`](crate::Error::Interrupted) before the first step.
     fn filters(&self, layer: &str, channels: &[usize], options: FilterOptions) -> Result<Filters> {
-        ascent::filters(&self.subject(), layer, |_| channels.to_vec(), options)
+        ascent::filters(&self.subject(), layer, ascent::Channels::These(channels), options)
     }
 
-    /// As [`filters`](Self::filters), of `count` channels, evenly spread from the layer's first on.
+    /// As [`filters`](Self::filters), of `count` channels, evenly spread from the layer's first on. Where the layer has
+    /// fewer it is all of them, and a line says so.
     ///
     /// # Errors
     /// As for [`filters`](Self::filters).
     fn some_filters(&self, layer: &str, count: usize, options: FilterOptions) -> Result<Filters> {
-        ascent::filters(&self.subject(), layer, |of| ascent::spread(count, of), options)
+        ascent::filters(&self.subject(), layer, ascent::Channels::Spread(count), options)
     }
 
     /// What a class looks like to the network: a picture that makes its logit large.
     ///
     /// # Errors
-    /// As for [`filters`](Self::filters); [`Error::Setting`](crate::Error::Setting), with the nearest name, for a class
-    /// that there is not; [`Error::Weights`](crate::Error::Weights) where the network has no head.
+    /// As for [`filters`](Self::filters); [`Error::Data`](crate::Error::Data), with the nearest names, for a class that
+    /// there is not; [`Error::Weights`](crate::Error::Weights) where the network has no head.
     fn class_picture(&self, class: &str, options: FilterOptions) -> Result<Filters> {
         self.class_pictures(&[class], options)
     }

@@ -16,7 +16,8 @@ pub enum Method {
     #[default]
     GradCam,
     /// Grad-CAM++ (Chattopadhay et al. 2018): places with a positive gradient count, the less the more active a channel
-    /// is. Meant for photos with several things of one class, and for layers behind a ReLU.
+    /// is. Meant for photos with several things of one class, and for layers behind a ReLU. At MobileNetV2's last layer it
+    /// hardly separates classes: what speaks against one does not count, so the maps of different classes look alike.
     GradCamPlusPlus,
     /// Occlusion (Zeiler and Fergus 2014): what the logit loses as squares of the photo are covered. It needs no gradient
     /// and looks at no layer, and runs the network once a square.
@@ -63,7 +64,7 @@ pub struct HeatMapOptions {
     pub layer: Option<String>,
     /// How it is found.
     pub method: Method,
-    /// Whether its [`Faithfulness`](super::Faithfulness) is measured and shown under it: 132 runs of the network more.
+    /// Whether its [`Faithfulness`](super::Faithfulness) is measured and shown under it: 133 runs of the network more.
     pub faithfulness: bool,
 }
 

@@ -12,6 +12,7 @@ mod heat_maps;
 mod looking;
 mod method;
 mod mistakes;
+mod names;
 mod occlusion;
 mod silence;
 mod subject;

@@ -103,7 +103,7 @@ impl SilentChannels {
                 picture.evcxr_display();
                 println!("{self}");
             }
-            Err(_) => display::text(&self.to_string()),
+            Err(error) => display::text(&format!("{self}\n{error}")),
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Whatever can be looked into: a backbone by itself, frozen, or with a head of the learner's own.
 
+use super::names::{FEW, holding, listed};
 use super::{Method, Relevance, SilentLayer, cam, occlusion, silence};
 use crate::freeze::Engine;
 use crate::images::{Pixels, Preprocess};
-use crate::models::{Backbone, imagenet, no_such_layer};
+use crate::models::{Backbone, imagenet, nearest, no_such_layer};
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
 use std::collections::{HashMap, HashSet};
@@ -185,7 +186,8 @@ impl<'a> Subject<'a> {
     /// The number of the class that is called `name`, or whose number it is.
     ///
     /// # Errors
-    /// [`Error::Setting`] where there is none, with the nearest names.
+    /// [`Error::Data`] where there is none: with all names where they are few, else with those that hold this one's words,
+    /// or the nearest.
     pub(crate) fn class(&self, name: &str) -> Result<usize> {
         self.head()?;
         let names: Vec<String> = (0..self.count()).map(|class| self.class_name(class)).collect();
@@ -193,8 +195,22 @@ impl<'a> Subject<'a> {
         if let Some(class) = names.iter().position(|known| known == name).or_else(by_number) {
             return Ok(class);
         }
-        let nearest = crate::models::nearest(name, &names);
-        let want = format!("the nearest of its {} classes is `{nearest}`", names.len());
-        Err(Error::Setting { setting: "the class", got: format!("`{name}`"), want })
+        Err(Error::Data(format!("there is no class `{name}`: {}", classes_instead(name, &names))))
+    }
+}
+
+/// What to ask for instead of a class that there is not.
+fn classes_instead(name: &str, names: &[String]) -> String {
+    let Some(last) = names.len().checked_sub(1) else { return "the network has none".to_owned() };
+    if name.parse::<i128>().is_ok() {
+        return format!("by number, classes are 0 to {last}");
+    }
+    let all: Vec<&str> = names.iter().map(String::as_str).collect();
+    if all.len() <= FEW {
+        return format!("the classes are {}", listed(&all));
+    }
+    match holding(name, names).as_slice() {
+        [] => format!("the nearest of its {} classes is `{}`", all.len(), nearest(name, names)),
+        alike => format!("of its {} classes, these have that in their names: {}", all.len(), listed(alike)),
     }
 }

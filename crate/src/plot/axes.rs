@@ -71,15 +71,17 @@ pub(super) fn draw_mark(root: &Area<'_>, (x, y): (i32, i32), tone: Colour, shape
     }
 }
 
-/// Names in one row in the middle, each beside a stretch of its line.
-pub(super) fn draw_legend(root: &Area<'_>, width: u32, names: &[&str], styles: &[(Colour, Shape)]) -> Drawn {
+/// Names in one row in the middle, each beside a stretch of its line, with its mark where lines have marks.
+pub(super) fn draw_legend(root: &Area<'_>, width: u32, names: &[&str], styles: &[(Colour, Option<Shape>)]) -> Drawn {
     const SIZE: f64 = 13.0;
     let entry = |name: &str| 44 + (super::text::width(name) * SIZE).ceil() as i32 + 24;
     let mut x = (width as i32 - names.iter().map(|name| entry(name)).sum::<i32>()).max(0) / 2;
     let y = (PANEL.1 + LEGEND / 2) as i32 - 4;
     for (name, &(tone, shape)) in names.iter().zip(styles) {
         root.draw(&PathElement::new([(x, y), (x + 34, y)], colour(tone).stroke_width(2)))?;
-        draw_mark(root, (x + 17, y), tone, shape)?;
+        if let Some(shape) = shape {
+            draw_mark(root, (x + 17, y), tone, shape)?;
+        }
         let style = font(SIZE).pos(Pos::new(HPos::Left, VPos::Center));
         root.draw(&Text::new((*name).to_owned(), (x + 42, y), style))?;
         x += entry(name);

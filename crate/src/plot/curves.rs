@@ -111,12 +111,22 @@ fn draw(svg: &mut String, size: (u32, u32), names: &[&str], panels: &[Panel<'_>]
     for (area, panel) in above.split_evenly((1, panels.len())).iter().zip(panels) {
         draw_panel(&root, area, panel, across)?;
     }
-    draw_legend(&root, size.0, names, &STYLES)?;
+    let styles = STYLES.map(|(tone, shape)| (tone, is_marked(panels).then_some(shape)));
+    draw_legend(&root, size.0, names, &styles)?;
     root.present()
 }
 
+/// Whether any panel's lines have marks; the legend shows the ones that there are.
+fn is_marked(panels: &[Panel<'_>]) -> bool {
+    panels.iter().any(|panel| longest(panel) <= MARKED)
+}
+
+fn longest(panel: &Panel<'_>) -> usize {
+    panel.lines.iter().map(Vec::len).max().unwrap_or(1).max(1)
+}
+
 fn draw_panel(root: &Area<'_>, area: &Area<'_>, panel: &Panel<'_>, across: Across) -> Drawn {
-    let epochs = panel.lines.iter().map(Vec::len).max().unwrap_or(1).max(1);
+    let epochs = longest(panel);
     let values = panel.lines.iter().flatten().copied().filter(|value| value.is_finite());
     let (low, high, step) = scale(values, panel.bounds);
     let decimals = (-step.log10()).ceil().max(0.0) as usize;
@@ -207,6 +217,15 @@ mod tests {
         }
         assert!(curves(&[], &[], "").is_err());
         assert!(curves(&["x"; 5], &[panel(vec![vec![0.1]; 5])], "").is_err());
+    }
+
+    #[test]
+    fn a_legend_has_the_marks_that_lines_have() {
+        for (count, marks) in [(MARKED, 2 * MARKED + 2), (MARKED + 1, 0)] {
+            let picture = curves(&["x", "y"], &[panel(vec![vec![0.1; count], vec![0.2; count]])], "").unwrap();
+            let Picture::Svg { svg, .. } = picture else { panic!("curves are vectors") };
+            assert_eq!(svg.matches("<circle").count() + svg.matches("<polygon").count(), marks, "{count}");
+        }
     }
 
     /// The legend stands below every axis, so it covers no line.

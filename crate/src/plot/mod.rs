@@ -28,6 +28,7 @@ pub use curves::{Panel, curves};
 pub use depth::silent_by_depth;
 pub use faithful::{area, deletion_and_insertion};
 pub use grid::{Mark, grid, photo};
+pub(crate) use heat::MOST_ROWS;
 pub use heat::{HeatMap, HeatPanel, HeatScale, OPACITY, Shown, heat_panels};
 pub use lightness::colour_maps;
 pub use matrix::matrix;

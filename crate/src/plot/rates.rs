@@ -33,7 +33,7 @@ fn draw(svg: &mut String, points: &[(f64, f64)], suggestion: Option<f64>) -> Dra
     draw_curve(&root, &above, points, suggestion)?;
     let suggested = suggestion.map(|rate| format!("suggestion: {rate:.1e}"));
     let names: Vec<&str> = std::iter::once("loss, smoothed").chain(suggested.as_deref()).collect();
-    draw_legend(&root, PANEL.0, &names, &[(BLUE, Shape::Circle), (ORANGE, Shape::Diamond)])?;
+    draw_legend(&root, PANEL.0, &names, &[(BLUE, Some(Shape::Circle)), (ORANGE, Some(Shape::Diamond))])?;
     root.present()
 }
 

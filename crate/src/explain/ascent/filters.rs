@@ -41,6 +41,10 @@ pub struct Filter {
 #[derive(Clone, PartialEq)]
 pub struct Filters {
     pub(super) heading: String,
+    /// Whether what climbed goes into a ReLU.
+    pub(super) is_rectified: bool,
+    /// More channels than the layer has were asked for: what to say of that.
+    pub(super) beyond: Option<String>,
     /// One for each channel that was asked for, in that order.
     pub filters: Vec<Filter>,
 }
@@ -63,7 +67,29 @@ impl Filters {
     pub fn grid(&self) -> Result<Picture> {
         let pictures: Vec<_> = self.filters.iter().map(|filter| filter.picture.clone()).collect();
         let names: Vec<String> = self.filters.iter().map(|filter| filter.name.clone()).collect();
-        grid(&self.heading, &pictures, &names)
+        let steps = self.filters.iter().map(|filter| filter.objective.len()).max().unwrap_or(0);
+        let heading = match self.interrupted() {
+            true => format!("{}, interrupted after {}", self.heading, counted(steps, "step")),
+            false => self.heading.clone(),
+        };
+        grid(&heading, &pictures, &names)
+    }
+
+    /// What is to be said of a climb that came to nothing, or not to its end.
+    fn trouble(&self, filter: &Filter) -> Option<String> {
+        let (first, last) = (filter.objective.first()?, filter.objective.last()?);
+        let (steps, name) = (filter.objective.len(), &filter.name);
+        match filter.ended {
+            Ended::NotANumber { .. } => None,
+            _ if filter.picture.is_none() => Some(format!("{name}: nothing excited it")),
+            Ended::Finished if self.is_rectified && *last <= 0.0 => {
+                Some(format!("{name}: nothing excited it; what goes into its ReLU ended at {last:.3}, not above 0"))
+            }
+            Ended::Finished if steps > 1 && last <= first => {
+                Some(format!("{name}: did not climb, from {first:.3} to {last:.3}: try a smaller learning_rate"))
+            }
+            _ => None,
+        }
     }
 
     /// Shows the grid below a notebook cell, with a line on how the climbs ended.
@@ -75,6 +101,10 @@ impl Filters {
     }
 }
 
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("one {what}") } else { format!("{count} {what}s") }
+}
+
 /// The grid of these pictures.
 pub(super) fn grid(heading: &str, pictures: &[Option<Pixels>], names: &[String]) -> Result<Picture> {
     plot::filter_tiles(pictures, &Tiling { labels: names, ..Tiling::filters(heading, pictures.len()) })
@@ -84,15 +114,20 @@ pub(super) fn grid(heading: &str, pictures: &[Option<Pixels>], names: &[String])
 impl fmt::Display for Filters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let steps = self.filters.iter().map(|filter| filter.objective.len()).max().unwrap_or(0);
-        let count =
-            |count: usize, what: &str| if count == 1 { format!("one {what}") } else { format!("{count} {what}s") };
-        write!(f, "{}: {}, {}", self.heading, count(self.filters.len(), "picture"), count(steps, "step"))?;
+        write!(f, "{}: {}, {}", self.heading, counted(self.filters.len(), "picture"), counted(steps, "step"))?;
         if self.interrupted() {
             write!(f, ", interrupted")?;
+        }
+        if let Some(beyond) = &self.beyond {
+            write!(f, "\n{beyond}")?;
         }
         for filter in &self.filters {
             if let Ended::NotANumber { step } = filter.ended {
                 write!(f, "\n{}: stopped being a number in step {step}; the last good picture is shown", filter.name)?;
+                write!(f, ": try a smaller learning_rate")?;
+            }
+            if let Some(trouble) = self.trouble(filter) {
+                write!(f, "\n{trouble}")?;
             }
         }
         Ok(())

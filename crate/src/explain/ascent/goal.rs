@@ -63,6 +63,16 @@ impl<'a> Goal<'a> {
         Ok(goal)
     }
 
+    /// Whether what climbs is behind a ReLU.
+    pub fn is_rectified(&self) -> bool {
+        match &self.place {
+            Place::Layer(layer) => {
+                self.activations.contains(layer) || self.subject.backbone.rectified().contains(layer)
+            }
+            Place::Logits => false,
+        }
+    }
+
     /// The value of a channel or class for one photo `(1, 3, side, side)`, and its gradient. Of a channel behind a ReLU it is
     /// what goes into the ReLU: that has a slope where the ReLU is closed, or clamped at 6, too.
     ///

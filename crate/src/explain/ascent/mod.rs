@@ -34,11 +34,18 @@ use ropes::Ropes;
 /// What to climb for: a channel or class by number, and what it is called.
 type Wanted = (String, usize);
 
-/// The channels `wanted` of a layer; which are asked for once their number is known.
+/// Which channels of a layer.
+pub(super) enum Channels<'a> {
+    These(&'a [usize]),
+    /// So many, evenly spread from the first on.
+    Spread(usize),
+}
+
+/// The channels `wanted` of a layer.
 pub(super) fn filters(
     subject: &Subject<'_>,
     layer: &str,
-    wanted: impl FnOnce(usize) -> Vec<usize>,
+    wanted: Channels<'_>,
     options: FilterOptions,
 ) -> Result<Filters> {
     let compact = subject.backbone.compact()?;
@@ -47,13 +54,18 @@ pub(super) fn filters(
     let subject = &compact.as_deref().map_or_else(|| subject.clone(), |compact| subject.through(compact));
     let mountain = mountain(subject, Place::Layer(layer.to_owned()), options)?;
     let count = mountain.goal.count;
-    let channels = wanted(count);
+    let (channels, beyond) = match wanted {
+        Channels::These(channels) => (channels.to_vec(), None),
+        Channels::Spread(wanted) => (spread(wanted, count), (wanted > count).then_some(wanted)),
+    };
     if let Some(beyond) = channels.iter().find(|channel| **channel >= count) {
         let want = format!("{layer} has {count} channels, 0 to {}", count.saturating_sub(1));
         return Err(Error::Setting { setting: "the channel", got: beyond.to_string(), want });
     }
     let wanted = channels.into_iter().map(|channel| (format!("{layer} #{channel}"), channel)).collect();
-    climb(&mountain, wanted, &format!("What filters of {layer} look for"))
+    let filters = climb(&mountain, ("channels", wanted), &format!("What filters of {layer} look for"))?;
+    let beyond = beyond.map(|wanted| format!("{wanted} were asked for, and {layer} has {count} channels"));
+    Ok(Filters { beyond, ..filters })
 }
 
 /// `count` channels, evenly spread from the first on.
@@ -71,7 +83,7 @@ pub(super) fn classes(subject: &Subject<'_>, names: &[&str], options: FilterOpti
     let compact = subject.backbone.compact()?;
     let subject = &compact.as_deref().map_or_else(|| subject.clone(), |compact| subject.through(compact));
     let mountain = mountain(subject, Place::Logits, options)?;
-    climb(&mountain, wanted, "What classes look like to the network")
+    climb(&mountain, ("classes", wanted), "What classes look like to the network")
 }
 
 /// Checks what can be checked before it begins.
@@ -79,7 +91,14 @@ fn mountain<'a>(subject: &'a Subject<'a>, place: Place, options: FilterOptions) 
     options.check()?;
     let (preprocess, device) = (*subject.preprocess(), subject.device().clone());
     let noise = Tensor::from_vec(noise(options.side), (1, 3, options.side, options.side), &device)?;
-    let goal = Goal::new(subject, place, options.objective, &noise)?;
+    let too_small = |error| match error {
+        // The photo is made here, so its shape is the side's fault.
+        Error::Shape { what, want, got } if got == noise.dims() => {
+            Error::Setting { setting: "side", got: options.side.to_string(), want: format!("{what} wants {want}") }
+        }
+        other => other,
+    };
+    let goal = Goal::new(subject, place, options.objective, &noise).map_err(too_small)?;
     Ok(Mountain { goal, paint: Paint::new(&options)?, preprocess, device, options })
 }
 
@@ -90,10 +109,11 @@ fn noise(side: usize) -> Vec<f32> {
 }
 
 /// All climb side by side, each on its own way: what one comes to does not depend on the others.
-fn climb(mountain: &Mountain<'_>, wanted: Vec<Wanted>, heading: &str) -> Result<Filters> {
+fn climb(mountain: &Mountain<'_>, (what, wanted): (&str, Vec<Wanted>), heading: &str) -> Result<Filters> {
     if wanted.is_empty() {
-        let (got, want) = ("none".to_owned(), "nothing would climb; ask for one or more, 16 make a grid".to_owned());
-        return Err(Error::Setting { setting: "what to climb for", got, want });
+        return Err(Error::Data(format!(
+            "no {what} were named, so nothing would climb: name one or more, 16 make a grid"
+        )));
     }
     let options = &mountain.options;
     let names: Vec<String> = wanted.iter().map(|(name, _)| name.clone()).collect();
@@ -122,7 +142,8 @@ fn climb(mountain: &Mountain<'_>, wanted: Vec<Wanted>, heading: &str) -> Result<
         }
     }
     let filters = climbers.into_iter().map(|climber| climber.finish(&mountain.paint, end)).collect::<Result<_>>()?;
-    let filters = Filters { heading: heading.to_owned(), filters };
+    let is_rectified = mountain.goal.is_rectified();
+    let filters = Filters { heading: heading.to_owned(), is_rectified, beyond: None, filters };
     live.end(&filters.to_string());
     Ok(filters)
 }

@@ -176,6 +176,11 @@ fn a_closed_relu_is_opened_and_one_that_cannot_be_is_crossed() {
     let never = net.filters("never", &[0, 1], quick(3)).unwrap();
     assert!(never.pictures().next().is_none() && never.filters.len() == 2);
     assert!(never.grid().unwrap().alt().contains("2 of 2 filters silent (crossed)"));
+    assert!(never.to_string().ends_with("never #0: nothing excited it\nnever #1: nothing excited it"), "{never}");
+    // It has felt a slope, and still goes into its ReLU below 0.
+    let low = net.filters("closed", &[0], quick(3)).unwrap().to_string();
+    assert!(low.contains("closed #0: nothing excited it; what goes into its ReLU ended at -0."), "{low}");
+    assert!(!opened.to_string().contains("nothing excited it"), "{opened}");
 }
 
 #[test]
@@ -190,6 +195,7 @@ fn where_numbers_end_the_last_good_picture_is_kept_and_the_others_go_on() {
     assert!(filters.filters[0].picture == good.filters[0].picture);
     let text = filters.to_string();
     assert!(text.contains(&format!("breaks #0: stopped being a number in step {step}; the last good")), "{text}");
+    assert!(text.ends_with("picture is shown: try a smaller learning_rate"), "{text}");
     assert!(!filters.interrupted());
     // From the first step on: the noise it began with.
     let mut broken = Layered::new();
@@ -197,6 +203,44 @@ fn where_numbers_end_the_last_good_picture_is_kept_and_the_others_go_on() {
     let filters = broken.filters("colours", &[0], quick(5)).unwrap();
     assert_eq!(filters.filters[0].ended, Ended::NotANumber { step: 1 });
     assert!(filters.filters[0].picture.is_some() && filters.filters[0].objective.is_empty());
+}
+
+#[test]
+fn what_did_not_climb_and_what_was_stopped_is_said() {
+    let filter = |objective: &[f32], ended| Filter {
+        name: "x #1".to_owned(),
+        channel: 1,
+        picture: Some(crate::images::Pixels::new(1, 1, vec![0; 3]).unwrap()),
+        objective: objective.to_vec(),
+        ended,
+    };
+    let of = |objective: &[f32], ended| Filters {
+        heading: "What filters of x look for".to_owned(),
+        is_rectified: false,
+        beyond: None,
+        filters: vec![filter(objective, ended)],
+    };
+    let flat = of(&[0.5, 0.7, 0.5], Ended::Finished).to_string();
+    assert!(flat.ends_with("x #1: did not climb, from 0.500 to 0.500: try a smaller learning_rate"), "{flat}");
+    for (objective, ended) in
+        [(&[-2.0, -1.0][..], Ended::Finished), (&[1.0], Ended::Finished), (&[1.0, 0.5], Ended::Interrupted)]
+    {
+        let text = of(objective, ended).to_string();
+        assert!(!text.contains("climb") && !text.contains("excited"), "{text}");
+    }
+    let alt = of(&[1.0, 2.0], Ended::Interrupted).grid().unwrap().alt().to_owned();
+    assert!(alt.starts_with("What filters of x look for, interrupted after 2 steps: 1 picture,"), "{alt}");
+}
+
+#[test]
+fn more_channels_than_there_are_is_said() {
+    let all = Layered::new().some_filters("colours", 5, quick(2)).unwrap();
+    assert!(
+        all.filters.len() == 3 && all.to_string().contains("\n5 were asked for, and colours has 3 channels"),
+        "{all}"
+    );
+    let enough = Layered::new().some_filters("colours", 3, quick(2)).unwrap();
+    assert!(!enough.to_string().contains("asked for"), "{enough}");
 }
 
 #[test]
@@ -230,15 +274,16 @@ fn what_cannot_be_climbed_is_refused_before_it_begins() {
     }
     let error = |layer: &str, channels: &[usize]| net.filters(layer, channels, quick(1)).unwrap_err();
     assert!(error("colours", &[0, 3]).to_string().contains("the channel is 3: colours has 3 channels, 0 to 2"));
-    assert!(matches!(error("colours", &[]), Error::Setting { .. }));
+    assert!(error("colours", &[]).to_string().starts_with("no channels were named"));
     let unknown = error("colour", &[0]);
     assert!(matches!(&unknown, Error::Layer { nearest, .. } if nearest == "colours"), "{unknown}");
     assert!(net.class_picture("nobody", quick(1)).is_err());
-    assert!(matches!(net.class_pictures(&[], quick(1)), Err(Error::Setting { .. })));
+    assert!(net.class_pictures(&[], quick(1)).unwrap_err().to_string().starts_with("no classes were named"));
     // InceptionV3 takes 75 pixels and more.
     let inception = crate::models::InceptionV3::random(1).unwrap();
     let small = FilterOptions { steps: 1, side: 64, ..FilterOptions::default() };
-    assert!(matches!(inception.filters("Mixed_7c", &[0], small), Err(Error::Shape { .. })));
+    let error = inception.filters("Mixed_7c", &[0], small).unwrap_err().to_string();
+    assert!(error.starts_with("side is 64: InceptionV3 wants ") && error.contains("at least 75"), "{error}");
 }
 
 #[test]

@@ -13,7 +13,8 @@ fn layers_come_in_one_run_in_the_order_asked_for() {
         let want = net.layer(&input, name).unwrap().squeeze(0).unwrap();
         assert_eq!(numbers(found.get(name).unwrap()), numbers(&want), "{name}");
     }
-    assert!(net.activations(red_and_blue(), &[]).unwrap().names().is_empty());
+    let error = net.activations(red_and_blue(), &[]).unwrap_err().to_string();
+    assert!(error.contains("no layer was named"), "{error}");
 }
 
 #[test]
@@ -32,7 +33,11 @@ fn unknown_layers_are_answered_with_the_nearest() {
     let error = net.activations(red_and_blue(), &["features.1", "feature.18"]).unwrap_err();
     assert!(matches!(&error, Error::Layer { nearest, .. } if nearest == "features.18"), "{error}");
     let found = Squares::red_or_blue().activations(red_and_blue(), &["last"]).unwrap();
-    assert!(matches!(found.get("first"), Err(Error::Layer { nearest, .. }) if nearest == "last"), "not asked for");
+    let error = found.grid("first").unwrap_err().to_string();
+    assert!(
+        error.contains("the layer is `first`: these activations hold `last") && error.contains("name it in"),
+        "{error}"
+    );
     assert!(found.grid("lasst").is_err() && found.silent("lasst").is_err());
 }
 

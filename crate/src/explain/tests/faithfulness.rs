@@ -38,6 +38,7 @@ fn a_map_of_the_truth_beats_chance_and_its_opposite_does_not() {
     assert_eq!(wrong.random_areas(), (deletion, insertion), "chance is the same for both");
     assert!(right.to_string().ends_with("better than the random map in both"), "{right}");
     assert!(wrong.to_string().ends_with("no better than the random map"), "{wrong}");
+    assert!(right.taken_for.is_none());
     // The curves' ends are the photo and what is left of it: 1 / (1 + e^-3.75) = .977.
     for curve in [&right.deletion, &right.random_deletion, &wrong.deletion] {
         assert!((curve[0] - 0.977).abs() < 2e-3 && (curve[32] - 0.023).abs() < 2e-3 && curve.len() == 33, "{curve:?}");
@@ -62,6 +63,17 @@ fn a_faithful_maps_score_stands_under_it() {
     assert!(
         matches!(faithfulness.curves().unwrap(), Picture::Svg { alt, .. } if alt.contains("red: Grad-CAM at last"))
     );
+}
+
+#[test]
+fn a_class_that_is_not_predicted_has_little_to_lose_and_gets_no_verdict() {
+    let net = sees_a_corner();
+    let found = net.heat_map(chessboard(), "blue").unwrap();
+    let values = Tensor::from_vec(found.values().unwrap().0, (16, 16), &Device::Cpu).unwrap();
+    let faithfulness = net.faithfulness(&HeatMap { map: values, ..found }).unwrap();
+    let text = faithfulness.to_string();
+    assert!(text.ends_with("the photo is taken for red, so blue has little to lose and this tells little"), "{text}");
+    assert!(!text.contains("better") && faithfulness.taken_for.as_deref() == Some("red"));
 }
 
 #[test]

@@ -177,8 +177,9 @@ fn what_cannot_have_a_heat_map_is_told_why() {
         (at("lasst", Method::GradCam), "no layer `lasst`; the nearest is `last`"),
         (at("first", Method::Cam), "only at `last`"),
         (at("last", Method::OCCLUSION), "looks at no layer"),
-        (with("bleu", Method::GradCam), "the nearest of its 2 classes is `blue`"),
-        (with("2", Method::GradCam), "the class is `2`"),
+        (with("bleu", Method::GradCam), "there is no class `bleu`: the classes are `red` and `blue`"),
+        (with("2", Method::GradCam), "there is no class `2`: by number, classes are 0 to 1"),
+        (with("-1", Method::GradCam), "there is no class `-1`: by number, classes are 0 to 1"),
         (with("red", Method::Occlusion { patch: 0, stride: 1 }), "squares must be 1 to 32 wide"),
         (with("red", Method::Occlusion { patch: 33, stride: 1 }), "squares must be"),
         (with("red", Method::Occlusion { patch: 4, stride: 0 }), "squares must be"),
@@ -189,6 +190,19 @@ fn what_cannot_have_a_heat_map_is_told_why() {
         assert!(error.contains(want), "{options:?}: {error}");
     }
     assert!(net.heat_map(red_and_blue(), "1").unwrap().class == "blue", "a number is a class too");
+    let imagenet = MobileNetV2::random(1).unwrap();
+    let cases = [
+        ("1000", "there is no class `1000`: by number, classes are 0 to 999"),
+        ("cat", "there is no class `cat`: of its 1000 classes, these have that in their names: `tiger cat`, "),
+        (
+            "golden retreiver",
+            "there is no class `golden retreiver`: the nearest of its 1000 classes is `golden retriever`",
+        ),
+    ];
+    for (class, want) in cases {
+        let error = imagenet.subject().class(class).unwrap_err().to_string();
+        assert!(error.starts_with(want), "{error}");
+    }
     let input = red_and_blue().to_tensor(&Preprocess::unit(SIDE)).unwrap();
     let subject = net.subject();
     assert!(matches!(subject.relevance(&input, &[2], None, Method::GradCam), Err(Error::Setting { .. })));
@@ -242,6 +256,8 @@ fn mistakes_show_both_classes_the_highest_loss_first() {
     let predictions = Predictions::from_logits(&logits, vec![0, 0, 0], names, &net.1).unwrap();
     let without = predictions.clone().top_losses(2);
     let losses = predictions.with_photos(photos).unwrap().top_losses(3);
+    let mut many = losses.clone();
+    many.photos = losses.photos.iter().cycle().take(41).cloned().collect();
     let mistakes = net.explain_losses(&losses, 2).unwrap();
     let first = &mistakes.photos[0];
     let actual = first.actual.as_ref().unwrap();
@@ -254,7 +270,40 @@ fn mistakes_show_both_classes_the_highest_loss_first() {
     assert!(mistakes.to_string().starts_with("photo 1: loss"), "{mistakes}");
 
     assert!(matches!(net.explain_losses(&losses, 0), Err(Error::Setting { .. })));
+    let before = net.0.pooled.load(Ordering::SeqCst);
+    let error = net.explain_losses(&many, 100).unwrap_err().to_string();
+    assert!(error.contains("the number of losses is 41") && error.contains("40 rows"), "{error}");
+    assert_eq!(net.0.pooled.load(Ordering::SeqCst), before, "refused before any work");
+    assert!(net.explain_losses(&many, 40).unwrap().rows().is_ok());
     assert!(net.explain_losses(&without, 1).unwrap_err().to_string().contains("names only"));
     let others = Named(Squares::red_or_blue(), ["cat", "dog"].map(str::to_owned).to_vec());
-    assert!(matches!(others.explain_losses(&losses, 1), Err(Error::Setting { .. })));
+    let error = others.explain_losses(&losses, 1).unwrap_err().to_string();
+    assert!(error.contains("another model's: this one has no class `blue`") && !error.contains("nearest"), "{error}");
+}
+
+/// The numbers of two models beside each other would say something that neither does.
+#[test]
+fn losses_of_another_model_are_refused() {
+    let net = |weight: f32| Named::new(Squares::new(|_, _| 1., [[weight, -1., -2.], [-2., 0.5, 3.]], [0.1, -0.2]));
+    let losses_of = |net: &Named, colour: [u8; 3], label: usize| {
+        let photo = Photo::from_pixels("one", 0, drawn(|_, _| colour));
+        let input = photo.pixels().unwrap().to_tensor(&Preprocess::unit(SIDE)).unwrap();
+        let (logits, names) = (net.0.logits(&input).unwrap(), vec!["one".to_owned()]);
+        let predictions = Predictions::from_logits(&logits, vec![label], names, &net.1).unwrap();
+        predictions.with_photos(vec![photo]).unwrap().top_losses(1)
+    };
+    for (colour, label) in [([100, 0, 0], 0), ([200, 0, 0], 1), ([250, 0, 0], 1)] {
+        let losses = losses_of(&net(3.), colour, label);
+        assert!(net(3.).explain_losses(&losses, 1).is_ok());
+        let error = net(2.).explain_losses(&losses, 1).unwrap_err().to_string();
+        assert!(
+            error.contains("another model's: one has a loss of") && error.ends_with("predict with this model first")
+        );
+    }
+    // e^-160 is 0 in f32, and a loss all the same.
+    let losses = losses_of(&net(160.), [255, 0, 0], 1);
+    let mistakes = net(160.).explain_losses(&losses, 1).unwrap();
+    assert!(losses.photos[0].loss > 150. && mistakes.to_string().ends_with("is blue (below 0.001)"), "{mistakes}");
+    assert!(mistakes.rows().unwrap().alt().contains("probability below 0.001"));
+    assert!(net(170.).explain_losses(&losses, 1).is_err());
 }

@@ -62,7 +62,7 @@ const LARGEST: usize = 224;
 /// Panels in a row; more would be too small to see anything.
 const MOST: usize = 6;
 /// Rows of panels; more would make a page that nobody looks through.
-const MOST_ROWS: usize = 40;
+pub(crate) const MOST_ROWS: usize = 40;
 const NARROWEST: usize = 480;
 const LINE: usize = 16;
 const NOTE: usize = 12;

@@ -161,7 +161,11 @@ impl Layout {
     pub(super) fn labels(&self, body: &mut String, labels: &[String], top: usize) {
         for (index, label) in labels.iter().enumerate() {
             let (x, y) = self.at(index, top);
-            let line = text::wrap(label, self.width as f64 / LABEL as f64, 1).pop().unwrap_or_default();
+            let limit = self.width as f64 / LABEL as f64;
+            // Its number tells a channel from the next one; the layer's name, cut, does not.
+            let number = label.rfind(" #").and_then(|at| label.get(at + 1..));
+            let label = if text::width(label) > limit { number.unwrap_or(label) } else { label };
+            let line = text::wrap(label, limit, 1).pop().unwrap_or_default();
             words(body, &line, x + self.width / 2, y + self.height + LABEL, LABEL, INK, self.width);
         }
     }

@@ -104,7 +104,8 @@ pub fn filter_tiles(filters: &[Option<Pixels>], tiling: &Tiling<'_>) -> Result<P
     let counted = counted(filters.len(), "filters", &silent, &[]);
     let mut legend = Legend::new(layout.page, top + layout.height());
     legend.crosses(&mut body, &counted);
-    let mut alt = format!("{}: {} pictures, {} a row", tiling.heading, filters.len(), layout.columns);
+    let pictures = if filters.len() == 1 { "picture" } else { "pictures" };
+    let mut alt = format!("{}: {} {pictures}, {} a row", tiling.heading, filters.len(), layout.columns);
     describe(&mut alt, &counted, &silent);
     if !tiling.labels.is_empty() {
         let _ = write!(alt, ". {}", tiling.labels.join(", "));
@@ -256,6 +257,18 @@ mod tests {
             assert!(svg.contains(">1 of 3 filters silent (crossed)</text>"));
         }
         assert!(filter_tiles(&[None, None], &Tiling::filters("all silent", 2)).is_ok());
+    }
+
+    #[test]
+    fn a_narrow_tile_keeps_the_number_of_its_channel() {
+        let labels = |count: usize| {
+            let names: Vec<String> = (0..count).map(|number| format!("features.14.conv.0.1 #{number}")).collect();
+            let filters = vec![Some(Pixels { height: 96, width: 96, rgb: vec![9; 3 * 96 * 96] }); count];
+            svg(filter_tiles(&filters, &Tiling { labels: &names, ..Tiling::filters("", count) }).unwrap())
+        };
+        assert!(labels(4).contains(">features.14.conv.0.1 #3</text>"));
+        let narrow = labels(24);
+        assert!(narrow.contains(">#23</text>") && !narrow.contains("…"), "{narrow}");
     }
 
     #[test]
