@@ -9,6 +9,17 @@ from front_end import KERNEL, PATIENCE, wait_until, with_children
 
 
 class TestSuite(jupyter_kernel_test.KernelTests):
+    @classmethod
+    def setUpClass(cls):
+        """rust-analyzer reads the packages once it is first asked: on a busy machine for longer than the suite waits."""
+        super().setUpClass()
+
+        def is_awake():
+            cls.kc.inspect(cls.code_inspect_sample, len(cls.code_inspect_sample) - 1)
+            return cls.kc.get_shell_msg(timeout=PATIENCE)["content"]["found"]
+
+        wait_until(is_awake, "rust-analyzer to have read the packages")
+
     kernel_name = KERNEL
     language_name = "rust"
     file_extension = ".rs"
