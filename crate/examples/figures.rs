@@ -7,7 +7,7 @@
 
 mod bench;
 
-use bench::{threads, value};
+use bench::{ended, threads, value};
 use candle_core::Tensor;
 use candlewick::models::{BackboneSpec, Layers, Tap};
 use candlewick::prelude::*;
@@ -17,13 +17,7 @@ use std::process::ExitCode;
 const SEEDS: u64 = 5;
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::from(2)
-        }
-    }
+    ended(run())
 }
 
 fn run() -> Result<()> {

@@ -5,7 +5,7 @@
 
 mod bench;
 
-use bench::{noise, number, threads, value};
+use bench::{ended, noise, number, threads, value};
 use candlewick::Result;
 use candlewick::freeze::Frozen;
 use candlewick::images::Pixels;
@@ -15,13 +15,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::from(2)
-        }
-    }
+    ended(run())
 }
 
 fn run() -> Result<()> {

@@ -9,19 +9,13 @@
 
 mod bench;
 
-use bench::{noise, number, threads, value};
+use bench::{ended, noise, number, threads, value};
 use candlewick::prelude::*;
 use std::process::ExitCode;
 use std::time::Instant;
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::from(2)
-        }
-    }
+    ended(run())
 }
 
 fn run() -> Result<()> {

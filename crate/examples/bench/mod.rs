@@ -3,6 +3,18 @@
 #![allow(dead_code)]
 
 use candlewick::images::Pixels;
+use std::process::ExitCode;
+
+/// How a program ends: with 2 and the error's words where it failed.
+pub fn ended(result: candlewick::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(2)
+        }
+    }
+}
 
 /// Rayon's pool as large as `--threads` says; 2 where it says nothing.
 ///

@@ -91,10 +91,7 @@ pub(super) fn note() {
 }
 
 fn heard(info: &PanicHookInfo<'_>, before: Option<&Hook>) {
-    let message = match info.payload_as_str() {
-        Some(text) => text.to_owned(),
-        None => NO_TEXT.to_owned(),
-    };
+    let message = text(info.payload());
     if FOLLOWS.iter().any(|follows| message.starts_with(follows)) {
         return;
     }

@@ -26,8 +26,8 @@ pub struct FreezeOptions {
 /// The numbers in which the frozen part keeps weights and what flows between its layers. Sums are taken in f32, and
 /// features are f32, always.
 ///
-/// On a GPU the halves take half the memory; how much faster they are nobody has measured. The CPU has no arithmetic for them: it rounds to them and is
-/// slower, so that anybody can see what they cost in accuracy.
+/// On a GPU the halves take half the memory; how much faster they are nobody has measured. The CPU has no arithmetic for
+/// them: it rounds to them and is slower, so that anybody can see what they cost in accuracy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
     /// 32 bits, 24 of them digits.

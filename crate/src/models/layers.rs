@@ -12,7 +12,7 @@ use crate::freeze::Normalise;
 use crate::{Error, Result};
 #[cfg(feature = "cuda")]
 use candle_core::{CpuStorage, CudaStorage, InplaceOp2, Layout, bail};
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 /// The stored statistics and scale of a batch norm, each of shape `(C,)`.
 #[derive(Clone, Debug)]
@@ -325,6 +325,11 @@ impl Convolution {
         };
         Ok(Self { weight, bias: Some(bias), batch_norm: None, ..self.clone() })
     }
+}
+
+/// Weight and bias of a network's own head, if it has one, on another device.
+pub(super) fn head_on(device: &Device, head: Option<&(Tensor, Tensor)>) -> Result<Option<(Tensor, Tensor)>> {
+    head.map(|(weight, bias)| Ok((weight.to_device(device)?, bias.to_device(device)?))).transpose()
 }
 
 /// Photos where the weights are and of their type; differentiable.

@@ -2,8 +2,8 @@
 //!
 //! From below: `zmtp` is the bytes on the wire, `wire` the signed messages, `sockets` who is connected; `server` has what
 //! all requests need and obeys what comes on control; `shell` answers one request after another, `execute` those that run
-//! a cell, with `cell_outputs`, `progress` and `stdin` for what a cell says, shows and asks, and `late` for what it says afterwards. The session has a thread of
-//! its own (`session_thread`). <https://jupyter-client.readthedocs.io/en/stable/messaging.html>
+//! a cell, with `cell_outputs`, `progress` and `stdin` for what a cell says, shows and asks, and `late` for what it says
+//! afterwards. The session has a thread of its own (`session_thread`). <https://jupyter-client.readthedocs.io/en/stable/messaging.html>
 
 mod cell_outputs;
 mod connection_file;

@@ -3,7 +3,7 @@
 mod keras;
 mod table;
 
-use super::layers::like;
+use super::layers::{head_on, like};
 use super::names::no_such_layer;
 use super::random::Random;
 use super::tap::{Names, Run, Tap, alone, under};
@@ -196,9 +196,7 @@ impl InceptionV3 {
     /// # Errors
     /// Where candle cannot copy.
     pub fn to_device(&self, device: &Device) -> Result<Self> {
-        let moved =
-            |(weight, bias): &(Tensor, Tensor)| Ok::<_, Error>((weight.to_device(device)?, bias.to_device(device)?));
-        let classifier = self.classifier.as_ref().map(moved).transpose()?;
+        let classifier = head_on(device, self.classifier.as_ref())?;
         Ok(Self { classifier, ..self.converted(&|tensor| Ok(tensor.to_device(device)?))? })
     }
 

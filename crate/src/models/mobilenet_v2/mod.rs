@@ -2,7 +2,7 @@
 
 mod table;
 
-use super::layers::like;
+use super::layers::{head_on, like};
 use super::names::no_such_layer;
 use super::random::Random;
 use super::tap::{Run, Tap, alone, under};
@@ -232,9 +232,7 @@ impl MobileNetV2 {
     /// # Errors
     /// Where candle cannot copy.
     pub fn to_device(&self, device: &Device) -> Result<Self> {
-        let moved =
-            |(weight, bias): &(Tensor, Tensor)| Ok::<_, Error>((weight.to_device(device)?, bias.to_device(device)?));
-        let classifier = self.classifier.as_ref().map(moved).transpose()?;
+        let classifier = head_on(device, self.classifier.as_ref())?;
         Ok(Self { classifier, ..self.converted(&|tensor| Ok(tensor.to_device(device)?))? })
     }
 
