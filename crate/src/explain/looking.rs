@@ -85,10 +85,10 @@ pub trait Explain {
     }
 
     /// How faithful a heat map of this network is: what becomes of its answer as the places that the map marks go, or
-    /// come.
+    /// come, beside what it becomes by random maps.
     ///
-    /// It runs the network 133 times: about a second for a frozen MobileNetV2, far longer for a network that is not
-    /// frozen.
+    /// It runs the network 624 times, as long as a frozen one takes to turn as many photos into features; for a network that
+    /// is not frozen that is far longer.
     ///
     /// # Errors
     /// [`Error::Setting`](crate::Error::Setting) for a map of another network's class,

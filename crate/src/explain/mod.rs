@@ -21,7 +21,7 @@ mod tests;
 
 pub use activations::Activations;
 pub use ascent::{Ended, Filter, FilterOptions, Filters, Objective, Parametrisation};
-pub use faithfulness::Faithfulness;
+pub use faithfulness::{Chance, Faithfulness};
 pub use heat_map::HeatMap;
 pub use heat_maps::HeatMaps;
 pub use looking::Explain;

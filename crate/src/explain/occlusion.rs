@@ -21,21 +21,12 @@ pub(super) fn relevance(
     (patch, stride): (usize, usize),
 ) -> Result<Vec<Relevance>> {
     let (_, channels, height, width) = photo.dims4()?;
-    let least = height.min(width);
-    if !(1..=least).contains(&patch) || !(1..=patch).contains(&stride) {
-        let got = format!("{patch} pixels wide, {stride} apart");
-        let want =
-            format!("squares must be 1 to {least} wide and 1 to their width apart, so that they cover every pixel");
-        return Err(Error::Setting { setting: "the occlusion", got, want });
-    }
+    let corners = corners((height, width), (patch, stride))?;
     let whole = subject.logits_of(photo)?.to_device(&Device::Cpu)?;
     let before = numbers(&whole)?;
     if before.iter().any(|logit| !logit.is_finite()) {
         return Err(Error::Data("the photo's logits are not all numbers: are the weights?".to_owned()));
     }
-    let corners: Vec<(usize, usize)> = (starts(height, patch, stride).into_iter())
-        .flat_map(|top| starts(width, patch, stride).into_iter().map(move |left| (top, left)))
-        .collect();
     let photo_values = numbers(photo)?;
     let mut losses = Losses::new(height * width, classes.len());
     let progress = Progress::new("Covering the photo", Some(corners.len() as u64), "squares");
@@ -56,6 +47,36 @@ pub(super) fn relevance(
         Relevance::new(Tensor::from_vec(values, (height, width), &Device::Cpu)?, &whole, *class)
     };
     losses.means().zip(classes).map(map).collect()
+}
+
+/// A map `(height, width)` of losses that nothing has measured, one a square, spread as measured ones are: as coarse as an
+/// occlusion map by such squares.
+///
+/// # Errors
+/// [`Error::Setting`] for squares that do not cover every pixel.
+pub(super) fn spread(
+    (height, width): (usize, usize),
+    (patch, stride): (usize, usize),
+    mut loss: impl FnMut() -> f32,
+) -> Result<Vec<f32>> {
+    let mut losses = Losses::new(height * width, 1);
+    for corner in corners((height, width), (patch, stride))? {
+        losses.add(square(corner, patch, width), std::iter::once(f64::from(loss())));
+    }
+    Ok(losses.means().next().unwrap_or_default())
+}
+
+/// The upper left corners of all squares, row by row.
+fn corners((height, width): (usize, usize), (patch, stride): (usize, usize)) -> Result<Vec<(usize, usize)>> {
+    let least = height.min(width);
+    if !(1..=least).contains(&patch) || !(1..=patch).contains(&stride) {
+        let got = format!("{patch} pixels wide, {stride} apart");
+        let want =
+            format!("squares must be 1 to {least} wide and 1 to their width apart, so that they cover every pixel");
+        return Err(Error::Setting { setting: "the occlusion", got, want });
+    }
+    let row = |top| starts(width, patch, stride).into_iter().map(move |left| (top, left));
+    Ok(starts(height, patch, stride).into_iter().flat_map(row).collect())
 }
 
 /// A photo `(C, height, width)` with a square of zeros.

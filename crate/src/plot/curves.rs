@@ -21,6 +21,8 @@ pub struct Panel<'a> {
     pub lines: Vec<Vec<f64>>,
 }
 
+/// How dark a band is.
+const SHADE: f64 = 0.2;
 /// Marks on every epoch crowd a long line.
 const MARKED: usize = 30;
 
@@ -29,15 +31,27 @@ const MARKED: usize = 30;
 /// # Errors
 /// [`Error::Plot`] for no panels, more than four lines, another number of lines than of names, or lines without values.
 pub fn curves(names: &[&str], panels: &[Panel<'_>], alt: &str) -> Result<Picture> {
-    drawn(names, panels, Across::Epochs, alt)
+    drawn(names, panels, &[], Across::Epochs, alt)
 }
 
-/// As [`curves`], over epochs or something else.
-pub(super) fn drawn(names: &[&str], panels: &[Panel<'_>], across: Across, alt: &str) -> Result<Picture> {
+/// The range of the values around the last line of a panel, as many as the line has.
+pub(super) struct Band {
+    pub low: Vec<f64>,
+    pub high: Vec<f64>,
+}
+
+/// As [`curves`], over epochs or something else; with a band shaded in each panel that has one.
+pub(super) fn drawn(
+    names: &[&str],
+    panels: &[Panel<'_>],
+    bands: &[Band],
+    across: Across,
+    alt: &str,
+) -> Result<Picture> {
     check(names, panels)?;
     let size = (PANEL.0 * panels.len() as u32, PANEL.1 + LEGEND);
     let mut svg = String::new();
-    draw(&mut svg, size, names, panels, across).map_err(|error| Error::Plot(error.to_string()))?;
+    draw(&mut svg, size, names, (panels, bands), across).map_err(|error| Error::Plot(error.to_string()))?;
     Ok(finished(&svg, alt))
 }
 
@@ -104,12 +118,18 @@ fn check(names: &[&str], panels: &[Panel<'_>]) -> Result<()> {
 const STYLES: [(Colour, Shape); 4] =
     [(ORANGE, Shape::Triangle), (BLUE, Shape::Circle), (GREEN, Shape::Square), (PURPLE, Shape::Diamond)];
 
-fn draw(svg: &mut String, size: (u32, u32), names: &[&str], panels: &[Panel<'_>], across: Across) -> Drawn {
+fn draw(
+    svg: &mut String,
+    size: (u32, u32),
+    names: &[&str],
+    (panels, bands): (&[Panel<'_>], &[Band]),
+    across: Across,
+) -> Drawn {
     let root = SVGBackend::with_string(svg, size).into_drawing_area();
     root.fill(&WHITE)?;
     let (above, _) = root.split_vertically(PANEL.1);
-    for (area, panel) in above.split_evenly((1, panels.len())).iter().zip(panels) {
-        draw_panel(&root, area, panel, across)?;
+    for (index, (area, panel)) in above.split_evenly((1, panels.len())).iter().zip(panels).enumerate() {
+        draw_panel(&root, area, (panel, bands.get(index)), across)?;
     }
     let styles = STYLES.map(|(tone, shape)| (tone, is_marked(panels).then_some(shape)));
     draw_legend(&root, size.0, names, &styles)?;
@@ -125,9 +145,10 @@ fn longest(panel: &Panel<'_>) -> usize {
     panel.lines.iter().map(Vec::len).max().unwrap_or(1).max(1)
 }
 
-fn draw_panel(root: &Area<'_>, area: &Area<'_>, panel: &Panel<'_>, across: Across) -> Drawn {
+fn draw_panel(root: &Area<'_>, area: &Area<'_>, (panel, band): (&Panel<'_>, Option<&Band>), across: Across) -> Drawn {
     let epochs = longest(panel);
-    let values = panel.lines.iter().flatten().copied().filter(|value| value.is_finite());
+    let around = band.into_iter().flat_map(|band| band.low.iter().chain(&band.high));
+    let values = panel.lines.iter().flatten().chain(around).copied().filter(|value| value.is_finite());
     let (low, high, step) = scale(values, panel.bounds);
     let decimals = (-step.log10()).ceil().max(0.0) as usize;
     let mut chart = ChartBuilder::on(area)
@@ -153,6 +174,13 @@ fn draw_panel(root: &Area<'_>, area: &Area<'_>, panel: &Panel<'_>, across: Acros
         .label_style(font(12.0))
         .axis_desc_style(font(13.0))
         .draw()?;
+    if let (Some(band), Some((tone, _))) = (band, STYLES.get(panel.lines.len().saturating_sub(1))) {
+        let point = |(at, value): (usize, &f64)| (across.place(at, band.low.len()), *value);
+        let below = band.low.iter().enumerate().map(point);
+        let above = band.high.iter().enumerate().map(point).rev();
+        let outline: Vec<(f64, f64)> = below.chain(above).collect();
+        chart.draw_series(std::iter::once(Polygon::new(outline, colour(*tone).mix(SHADE))))?;
+    }
     for (values, (tone, shape)) in panel.lines.iter().zip(STYLES) {
         let place = |at: usize| across.place(at, values.len());
         let points: Vec<(f64, f64)> = values.iter().enumerate().map(|(at, value)| (place(at), *value)).collect();

@@ -26,7 +26,7 @@ pub use bars::photo_with_bars;
 pub use colour_map::ColourMap;
 pub use curves::{Panel, curves};
 pub use depth::silent_by_depth;
-pub use faithful::{area, deletion_and_insertion};
+pub use faithful::{Beside, area, deletion_and_insertion};
 pub use grid::{Mark, grid, photo};
 pub(crate) use heat::MOST_ROWS;
 pub use heat::{HeatMap, HeatPanel, HeatScale, OPACITY, Shown, heat_panels};
