@@ -27,5 +27,5 @@ pub use heat_maps::HeatMaps;
 pub use looking::Explain;
 pub use method::{HeatMapOptions, Method, Relevance};
 pub use mistakes::{Mistake, Mistakes};
-pub use silence::{SilentChannels, SilentLayer};
+pub use silence::{Pairs, SilentChannels, SilentLayer};
 pub use subject::Subject;

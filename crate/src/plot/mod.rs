@@ -25,7 +25,7 @@ mod tiles;
 pub use bars::photo_with_bars;
 pub use colour_map::ColourMap;
 pub use curves::{Panel, curves};
-pub use depth::silent_by_depth;
+pub use depth::{SilentShare, silent_by_depth};
 pub use faithful::{Beside, area, deletion_and_insertion};
 pub use grid::{Mark, grid, photo};
 pub(crate) use heat::MOST_ROWS;

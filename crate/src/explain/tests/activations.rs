@@ -63,36 +63,97 @@ fn silent_channels_are_a_mean_over_photos_and_always_all_of_them() {
     // Two of three channels are silent in each photo, and green in both.
     assert_eq!((first.layer.as_str(), first.channels, first.always), ("first", 3, 1));
     assert!((first.silent - 2. / 3.).abs() < 1e-9 && (first.zeros - 2. / 3.).abs() < 1e-9);
+    // So a third is silent for one photo only.
+    assert!((first.always_silent() - 1. / 3.).abs() < 1e-9 && (first.sometimes_silent() - 1. / 3.).abs() < 1e-9);
     assert!(silent.curve().is_ok() && silent.to_string().contains("66.7 % in first at the beginning"), "{silent}");
     assert!(matches!(net.silent_channels(&photos.take(0)), Err(Error::Data(_))));
 }
 
-fn layers(shares: &[f64]) -> SilentChannels {
+/// Layers of 10 channels of which so many are silent for every one of some photos, and this share for some of them.
+fn layers(photos: usize, always: impl Fn(usize) -> usize, sometimes: &[f64]) -> SilentChannels {
     let layer = |(index, share): (usize, &f64)| SilentLayer {
         layer: format!("features.{index}"),
         channels: 10,
-        silent: *share,
-        always: 0,
+        silent: always(index) as f64 / 10. + *share,
+        always: always(index),
         zeros: 0.5,
     };
-    let layers = shares.iter().enumerate().map(layer).collect();
-    SilentChannels { model: "net".to_owned(), photos: 3, layers }
+    SilentChannels { model: "net".to_owned(), photos, layers: sometimes.iter().enumerate().map(layer).collect() }
 }
 
-/// Five pairs of six rise, one is equal: 5.5 / 6. Of ten layers a steady rise is beyond chance (tau 1, 1.96 sigma is
-/// .49).
+const SPARSER: &str = "deeper is sparser here.";
+const FULLER: &str = "deeper is not sparser here, but fuller.";
+const NO_RULE: &str = "one cannot say that deeper is sparser here.";
+
+/// Of ten layers a steady rise is beyond chance (tau 1, 1.96 sigma is .49).
 #[test]
 fn words_claim_no_more_than_the_order_shows() {
-    let share = layers(&[0.1, 0.2, 0.2, 0.4]).deeper_is_sparser();
-    assert!((share - 5.5 / 6.).abs() < 1e-9);
+    let pairs = layers(3, |_| 0, &[0.1, 0.2, 0.2, 0.4]).pairs();
+    assert_eq!(pairs, Pairs { more: 5, fewer: 0, equal: 1 });
     let rising: Vec<f64> = (0..10).map(|index| f64::from(index) / 20.).collect();
     let falling: Vec<f64> = rising.iter().rev().copied().collect();
-    assert!(layers(&rising).to_string().ends_with("So on the whole deeper is sparser here."));
-    assert!(layers(&falling).to_string().ends_with("but fuller."));
-    // Three layers can show nothing, however they rise; nor can a level line.
-    for none in [&[0.1, 0.2, 0.3][..], &[0.3; 12], &[0.5]] {
-        assert!(layers(none).to_string().ends_with("no order by depth."), "{none:?}");
+    // Of ten layers one is rich and nine are level: 9 of 45 pairs rise, and 36 are equal, which speak for nobody.
+    let last_alone: Vec<f64> = (0..10).map(|index| if index == 9 { 0.5 } else { 0. }).collect();
+    // Three of four and no less: of 45 pairs 34 rise. Swapping neighbours breaks a pair each time.
+    let mut broken = rising.clone();
+    broken[..5].reverse();
+    broken.swap(5, 6);
+    assert_eq!(layers(3, |_| 0, &broken).pairs(), Pairs { more: 34, fewer: 11, equal: 0 });
+    let mut more_broken = broken.clone();
+    more_broken.swap(7, 8);
+    for (shares, ending) in [
+        (&rising, SPARSER),
+        (&falling, FULLER),
+        (&last_alone, NO_RULE),
+        (&broken, SPARSER),
+        (&more_broken, NO_RULE),
+        (&vec![0.3; 12], NO_RULE),
+        (&vec![0.5], NO_RULE),
+        // Three layers show nothing, however they rise.
+        (&vec![0.1, 0.2, 0.3], "So few layers could well give that by chance, so it shows no rule."),
+    ] {
+        let text = layers(3, |_| 0, shares).to_string();
+        assert!(text.ends_with(ending), "{shares:?}: {text}");
     }
+    let text = layers(3, |_| 0, &[0.1, 0.2, 0.2, 0.4]).to_string();
+    let counted = "more of these in 83.3 % of all pairs, fewer in 0.0 %, as many in 16.7 %.";
+    assert!(
+        text.contains(counted) && text.contains("Silent for some photos only, at most 40.0 % (features.3): "),
+        "{text}"
+    );
+    assert!(text.contains("\nSilent for every photo: none of 40 channels.\n"), "{text}");
+}
+
+/// What is silent for every photo speaks for no depth, wherever it is, though it is part of what is drawn.
+#[test]
+fn channels_that_are_always_silent_decide_nothing() {
+    let rising: Vec<f64> = (0..10).map(|index| f64::from(index) / 50.).collect();
+    // All channels together would fall: 50 % in the first layer, 23 % in the last.
+    let early = layers(20, |index| (10 - index) / 2, &rising);
+    assert!(early.layers[0].silent > early.layers[9].silent && early.to_string().ends_with(SPARSER), "{early}");
+    let words =
+        "Silent for every photo: 25 of 100 channels, the largest share in features.0 (5 of 10). That says nothing";
+    assert!(early.to_string().contains(words), "{early}");
+    // And these together would rise.
+    let late = layers(20, |index| index / 2, &[0.01; 10]);
+    assert!(late.layers[0].silent < late.layers[9].silent && late.to_string().ends_with(NO_RULE), "{late}");
+    assert_eq!(late.pairs(), Pairs { more: 0, fewer: 0, equal: 45 });
+    assert!(
+        early
+            .curve()
+            .unwrap()
+            .alt()
+            .contains("Shaded, silent for every photo: in 9 of them, most in features.0 50.0 %")
+    );
+}
+
+/// For one photo each silent channel is silent for all.
+#[test]
+fn one_photo_tells_nothing_of_depth() {
+    let one = layers(1, |index| index, &[0.; 10]);
+    let text = one.to_string();
+    assert!(text.contains("90.0 % in features.9 at the end.\nOne photo cannot tell"), "{text}");
+    assert!(!text.contains("pairs") && !one.curve().unwrap().alt().contains("every photo"));
 }
 
 #[test]

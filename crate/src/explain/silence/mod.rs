@@ -1,13 +1,16 @@
 //! How much of a network says nothing of a photo, layer by layer.
 
+mod depth;
+
+pub use depth::Pairs;
+
 use super::Subject;
 use super::activations::silence;
 use crate::data::Photo;
 use crate::notebook::{Picture, Progress, display, interrupted};
-use crate::plot;
+use crate::plot::{self, SilentShare};
 use crate::{Error, Result};
 use candle_core::Tensor;
-use std::fmt;
 
 /// One layer behind a ReLU, over some photos.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,16 +27,31 @@ pub struct SilentLayer {
     pub zeros: f64,
 }
 
+impl SilentLayer {
+    /// The share of channels, 0 to 1, that are zero everywhere for every one of the photos.
+    pub fn always_silent(&self) -> f64 {
+        self.always as f64 / self.channels.max(1) as f64
+    }
+
+    /// The share of channels, 0 to 1, that are zero everywhere for a photo and not for every other: the mean over the
+    /// photos. Of a single photo it is 0.
+    pub fn sometimes_silent(&self) -> f64 {
+        (self.silent - self.always_silent()).max(0.0)
+    }
+}
+
 /// How much of a network is silent, from its first ReLU to its last. It shows itself as a curve when it ends a cell.
 ///
-/// A channel is silent for a photo where its ReLU lets nothing through: the filter found nowhere what it looks for.
+/// A channel is silent for a photo where its ReLU lets nothing through: the filter found nowhere what it looks for. One that
+/// is silent for every photo answers to none of them, whatever they show. So it is counted apart, and the words under the
+/// curve ask of the rest alone whether deeper layers are sparser: see [`pairs`](Self::pairs).
 #[derive(Clone, Debug, PartialEq)]
 pub struct SilentChannels {
     /// The network's name.
     pub model: String,
     /// How many photos were looked at.
     pub photos: usize,
-    /// The layers in order.
+    /// The layers in order. The branches of a block, of which none is deeper than the other, stand as they are run.
     pub layers: Vec<SilentLayer>,
 }
 
@@ -56,43 +74,20 @@ impl SilentChannels {
         Ok(Self { model: model.to_owned(), photos: photos.len(), layers })
     }
 
-    /// Of all pairs of layers, the share, 0 to 1, whose deeper one has the larger share of silent channels; equal ones
-    /// count half. Without any order it would be a half.
-    pub fn deeper_is_sparser(&self) -> f64 {
-        let shares: Vec<f64> = self.layers.iter().map(|layer| layer.silent).collect();
-        let (mut ordered, mut pairs) = (0.0, 0.0);
-        for (index, early) in shares.iter().enumerate() {
-            for late in shares.iter().skip(index + 1) {
-                pairs += 1.0;
-                ordered += match late.total_cmp(early) {
-                    std::cmp::Ordering::Greater => 1.0,
-                    std::cmp::Ordering::Equal => 0.5,
-                    std::cmp::Ordering::Less => 0.0,
-                };
-            }
-        }
-        if pairs > 0.0 { ordered / pairs } else { 0.5 }
-    }
-
-    /// Whether that share is further from a half than shuffled layers would be in 19 of 20 cases, by the normal
-    /// approximation of Kendall's tau: 1 above, -1 below, 0 neither.
-    fn order(&self) -> i32 {
-        let layers = self.layers.len() as f64;
-        let spread = (2.0 * (2.0 * layers + 5.0) / (9.0 * layers * (layers - 1.0).max(1.0))).sqrt();
-        let tau = 2.0 * self.deeper_is_sparser() - 1.0;
-        if tau.abs() < 1.96 * spread {
-            return 0;
-        }
-        if tau > 0.0 { 1 } else { -1 }
-    }
-
-    /// The share of silent channels from the first layer to the last.
+    /// The share of silent channels from the first layer to the last; shaded, those that are silent for every photo.
     ///
     /// # Errors
     /// [`Error::Plot`] for more than 400 layers.
     pub fn curve(&self) -> Result<Picture> {
-        let shares: Vec<(String, f64)> =
-            self.layers.iter().map(|layer| (layer.layer.clone(), layer.silent.clamp(0.0, 1.0))).collect();
+        // Of one photo all would be.
+        let always = |layer: &SilentLayer| if self.photos > 1 { layer.always_silent() } else { 0.0 };
+        let shares: Vec<SilentShare<'_>> = (self.layers.iter())
+            .map(|layer| SilentShare {
+                layer: &layer.layer,
+                silent: layer.silent.clamp(0.0, 1.0),
+                always: always(layer),
+            })
+            .collect();
         plot::silent_by_depth(&shares, &format!("Silent channels of {}, {}", self.model, photos(self.photos)))
     }
 
@@ -104,35 +99,6 @@ impl SilentChannels {
                 println!("{self}");
             }
             Err(error) => display::text(&format!("{self}\n{error}")),
-        }
-    }
-}
-
-/// What the numbers say, and no more.
-impl fmt::Display for SilentChannels {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Some(first), Some(last)) = (self.layers.first(), self.layers.last()) else {
-            return f.write_str("No layers were looked at.");
-        };
-        let share = |layer: &SilentLayer| format!("{:.1} % in {}", 100.0 * layer.silent, layer.layer);
-        writeln!(
-            f,
-            "Silent channels of {}, {}, {} ReLUs: {} at the beginning, {} at the end.",
-            self.model,
-            photos(self.photos),
-            self.layers.len(),
-            share(first),
-            share(last)
-        )?;
-        let pairs =
-            format!("In {:.0} % of all pairs of layers the deeper one has more", 100.0 * self.deeper_is_sparser());
-        match self.order() {
-            1 => write!(f, "{pairs}; shuffled layers would give 50 %. So on the whole deeper is sparser here."),
-            -1 => write!(
-                f,
-                "{pairs}; shuffled layers would give 50 %. So on the whole deeper is not sparser here, but fuller."
-            ),
-            _ => write!(f, "{pairs}; shuffled layers could well give that. So these photos show no order by depth."),
         }
     }
 }
