@@ -41,12 +41,13 @@ pub mod prelude {
     pub use crate::candle_nn;
     pub use crate::data::{Dataset, Photo, Sketches, cats_vs_dogs, flowers, sketches};
     pub use crate::evaluate::Predictions;
-    pub use crate::explain::{Explain, FilterOptions, HeatMapOptions, Method};
+    pub use crate::explain::{Explain, FilterOptions, HeatMapOptions, Method, Objective, Parametrisation};
     pub use crate::freeze::Frozen;
     pub use crate::images::{Batch, Pixels, Preprocess};
     pub use crate::lesson::{check, hint, progress, solution};
     pub use crate::models::{Backbone, InceptionV3, MobileNetV2, imagenet};
     pub use crate::notebook::Picture;
+    pub use crate::plot::ColourMap;
     pub use crate::train::{BatchNorm, Classifier, Comparison, FineTuning, FitOptions, History, TransferModel};
     pub use crate::{Error, Result};
 }

@@ -21,12 +21,26 @@ pub enum Objective {
     Centre,
 }
 
-/// How to find what a filter looks for.
+/// How to find what a filter looks for. All fields, as `FilterOptions::default()` has them:
 ///
 /// ```
-/// use candlewick::explain::FilterOptions;
+/// # use candlewick::prelude::*;
+/// let defaults = FilterOptions {
+///     parametrisation: Parametrisation::Frequency, // or Pixels
+///     objective: Objective::Mean,                  // or Centre
+///     steps: 96,
+///     learning_rate: 0.025,
+///     side: 96,
+///     jitter: 8,
+///     rotation: 5.0,
+///     zoom: 0.05,
+///     total_variation: 0.05,
+///     decay: 0.05,
+///     seed: 42,
+/// };
+/// assert_eq!(defaults, FilterOptions::default());
+/// // Others name what differs:
 /// let other = FilterOptions { seed: 7, steps: 64, ..FilterOptions::default() };
-/// assert_eq!(other.side, FilterOptions::default().side);
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct FilterOptions {
