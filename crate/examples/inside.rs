@@ -42,7 +42,10 @@ fn measure(net: &(impl Explain + Backbone)) -> Result<()> {
     let (repeats, photo, names) = (number("--repeats", 9).max(1), noise(640, 480, 0), net.layer_names());
     // Ten layers, evenly spread, the last one among them: no run can end early.
     let ten: Vec<&str> = (1..=10).map(|part| names[part * names.len() / 10 - 1].as_str()).collect();
-    let middle = net.layers()[net.layers().len() / 2].name.clone();
+    // The first ten of the table: the run ends behind the tenth.
+    let layers = net.layers();
+    let early: Vec<&str> = layers.iter().take(10).map(|layer| layer.name.as_str()).collect();
+    let middle = layers[layers.len() / 2].name.clone();
     let options =
         |method, layer| HeatMapOptions { class: Some("281".to_owned()), method, layer, ..HeatMapOptions::default() };
     let (map, last) = (net.heat_map(&photo, "281")?, net.spec().last_convolution);
@@ -50,6 +53,8 @@ fn measure(net: &(impl Explain + Backbone)) -> Result<()> {
     println!("{}, {} threads, median of {repeats}", net.spec().name, rayon::current_num_threads());
     row("one run as far as the last layer", repeats, || net.layer(&input, last).map(drop))?;
     row("activations of ten layers", repeats, || net.activations(&photo, &ten).map(drop))?;
+    let last_of_early = early.last().copied().unwrap_or_default();
+    row(&format!("activations up to {last_of_early}"), repeats, || net.activations(&photo, &early).map(drop))?;
     row("Grad-CAM", repeats, || net.heat_map(&photo, "281").map(drop))?;
     row("Grad-CAM, drawn", repeats, || net.heat_map(&photo, "281")?.overlay().map(drop))?;
     for (name, method) in [("CAM", Method::Cam), ("Grad-CAM++", Method::GradCamPlusPlus)] {

@@ -74,7 +74,7 @@ impl Activations {
         let tensor = self.get(layer)?;
         let values = numbers(tensor)?;
         let [channels, height, width] = sizes(tensor)?;
-        let heading = format!("{layer} of {}: {channels} channels of {height} x {width}", self.photo);
+        let heading = format!("{layer} of {}", self.photo);
         let planes = Planes { values: &values, height, width };
         activation_tiles(&planes, ColourMap::Plasma, &Tiling::activations(&heading, channels))
     }

@@ -29,8 +29,8 @@ pub trait Explain {
     /// The network to look into.
     fn subject(&self) -> Subject<'_>;
 
-    /// What the named layers answer to a photo, in one run: [`layers`](Backbone::layers) lists the layers,
-    /// `layer_names` the parts inside them too.
+    /// What the named layers answer to a photo, in one run that ends behind the last of them:
+    /// [`layers`](Backbone::layers) lists the layers, `layer_names` the parts inside them too.
     ///
     /// # Errors
     /// [`Error::Layer`](crate::Error::Layer), with the nearest name, for a layer that there is not;
@@ -115,7 +115,6 @@ pub trait Explain {
     /// which something stops being a number.
     ///
     /// ```
-    /// use candlewick::explain::FilterOptions;
     /// use candlewick::prelude::*;
     ///
     /// let network = MobileNetV2::random(42)?; // `MobileNetV2::pretrained()?` for the trained weights
@@ -134,6 +133,14 @@ pub trait Explain {
     /// [`Error::Interrupted`](crate::Error::Interrupted) before the first step.
     fn filters(&self, layer: &str, channels: &[usize], options: FilterOptions) -> Result<Filters> {
         ascent::filters(&self.subject(), layer, ascent::Channels::These(channels), options)
+    }
+
+    /// As [`filters`](Self::filters), of one channel.
+    ///
+    /// # Errors
+    /// As for [`filters`](Self::filters).
+    fn filter(&self, layer: &str, channel: usize, options: FilterOptions) -> Result<Filters> {
+        self.filters(layer, &[channel], options)
     }
 
     /// As [`filters`](Self::filters), of `count` channels, evenly spread from the layer's first on. Where the layer has

@@ -5,7 +5,8 @@ use crate::{Error, Result};
 use candle_core::Tensor;
 use std::fmt;
 
-/// How a heat map is found.
+/// How a heat map is found: by the head's weights (`Cam`), by gradients (`GradCam`, `GradCamPlusPlus`), or without either
+/// (`OCCLUSION`, and `Occlusion` with squares of your own). There is no Score-CAM: what asks no gradient here is occlusion.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Method {
@@ -30,7 +31,8 @@ pub enum Method {
 }
 
 impl Method {
-    /// Squares of 48 pixels, 16 apart: 144 of them on MobileNetV2's 224 pixels.
+    /// [`Method::Occlusion`] with squares of 48 pixels, 16 apart: 144 of them on MobileNetV2's 224 pixels.
+    #[doc(alias = "ScoreCam")]
     pub const OCCLUSION: Self = Self::Occlusion { patch: 48, stride: 16 };
 }
 

@@ -166,11 +166,11 @@ fn alt(layers: &[SilentShare<'_>], heading: &str) -> String {
         _ => layers.iter().map(silent).collect::<Vec<_>>().join(", "),
     };
     let always = layers.iter().filter(|layer| layer.always > 0.0);
-    if let Some(most) = always.clone().max_by(|a, b| a.always.total_cmp(&b.always)) {
+    if let Some(most) = always.clone().reduce(|most, layer| if layer.always > most.always { layer } else { most }) {
         let most = words((most.layer, most.always));
         let _ = write!(shares, ". Shaded, silent for every photo: in {} of them, most in {most}", always.count());
     }
-    format!("{heading}. Silent channels by depth: {shares}")
+    format!("{heading}, by depth: {shares}")
 }
 
 #[cfg(test)]
@@ -195,7 +195,7 @@ mod tests {
             silent_by_depth(&layers(&names, |index| [0.0, 0.1, 0.2, 0.05][index]), "MobileNetV2 & one photo").unwrap();
         assert_eq!(
             picture.alt(),
-            "MobileNetV2 & one photo. Silent channels by depth: features.0 0.0 %, features.1 10.0 %, features.2 20.0 %, \
+            "MobileNetV2 & one photo, by depth: features.0 0.0 %, features.1 10.0 %, features.2 20.0 %, \
              features.3 5.0 %"
         );
         let svg = svg(picture);

@@ -55,14 +55,20 @@ pub(super) fn turned(body: &mut String, line: &str, (x, y): (usize, usize), anch
     body.push_str("</g>\n");
 }
 
-/// A photo at no more than `side`, and the height and width to show it at: small photos are shown larger.
+/// The height and width to show a photo at in a square of this side: small photos are shown larger.
+pub(super) fn shown_size(photo: &Pixels, side: usize) -> (usize, usize) {
+    let longest = photo.height.max(photo.width).max(1);
+    let scaled = |length: usize| (length.saturating_mul(side) / longest).max(1);
+    (scaled(photo.height), scaled(photo.width))
+}
+
+/// A photo at no more than `side`, and the height and width to show it at.
 pub(super) fn within(photo: &Pixels, side: usize) -> Result<(Pixels, usize, usize)> {
     let longest = photo.height.max(photo.width);
     if longest == 0 {
         return Err(Error::Plot("a photo has no pixels".to_owned()));
     }
-    let scaled = |length: usize| (length.saturating_mul(side) / longest).max(1);
-    let (height, width) = (scaled(photo.height), scaled(photo.width));
+    let (height, width) = shown_size(photo, side);
     let shown = if longest > side { photo.resized(height, width)? } else { photo.clone() };
     Ok((shown, height, width))
 }

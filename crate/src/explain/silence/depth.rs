@@ -105,24 +105,42 @@ impl SilentChannels {
     fn sometimes_in_words(&self) -> String {
         let pairs = self.pairs();
         let percent = |part| 100.0 * pairs.share(part);
-        let counted = format!(
-            "the deeper of two layers has more of these in {:.1} % of all pairs, fewer in {:.1} %, as many in {:.1} %",
-            percent(pairs.more),
-            percent(pairs.fewer),
-            percent(pairs.equal)
-        );
         let most = self.most(SilentLayer::sometimes_silent);
         let most = most.map(|layer| (100.0 * layer.sometimes_silent(), &layer.layer));
-        let most = most.map_or_else(String::new, |(share, name)| format!(", at most {share:.1} % ({name})"));
+        let most = most.map_or_else(String::new, |(share, name)| format!("at most {share:.1} % ({name})"));
         let verdict = match pairs.verdict(self.layers.len()) {
             Verdict::Sparser => "That is three of four or more: deeper is sparser here.",
             Verdict::Fuller => "That is three of four or more: deeper is not sparser here, but fuller.",
-            Verdict::NoRule => {
-                "Neither is three of four, so neither is a rule: one cannot say that deeper is sparser here."
-            }
-            Verdict::TooFewLayers => "So few layers could well give that by chance, so it shows no rule.",
+            Verdict::NoRule => "Neither is three of four: that the deeper one is the sparser is no rule here.",
+            Verdict::TooFewLayers => "So few layers could well give that by chance: it shows no rule.",
         };
-        format!("Silent for some photos only{most}: {counted}. {verdict}")
+        format!(
+            "Silent for some photos only: {}{most}. Of two layers the deeper one has more of these in {:.1} % of all pairs, \
+             fewer in {:.1} %, as many in {:.1} %. {verdict}",
+            self.thirds_in_words(),
+            percent(pairs.more),
+            percent(pairs.fewer),
+            percent(pairs.equal)
+        )
+    }
+
+    /// The mean share in the first third of the layers, the middle one and the last; nothing for less than three layers.
+    fn thirds_in_words(&self) -> String {
+        let third = self.layers.len() / 3;
+        let (first, rest) = self.layers.split_at(third);
+        let (middle, last) = rest.split_at(rest.len() - third);
+        let mean = |layers: &[SilentLayer]| {
+            100.0 * layers.iter().map(SilentLayer::sometimes_silent).sum::<f64>() / layers.len() as f64
+        };
+        match third {
+            0 => String::new(),
+            _ => format!(
+                "on average {:.1} % in the first third of the layers, {:.1} % in the middle, {:.1} % in the last, ",
+                mean(first),
+                mean(middle),
+                mean(last)
+            ),
+        }
     }
 }
 

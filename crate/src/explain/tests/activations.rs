@@ -49,7 +49,11 @@ fn what_says_nothing_is_silent() {
     let found = net.activations(&red, &["last"]).unwrap();
     assert!((found.silent("last").unwrap() - 1. / 3.).abs() < 1e-9);
     let Picture::Svg { svg, alt } = found.grid("last").unwrap() else { panic!("a grid is vectors") };
-    assert!(alt.contains("last of photo: 3 channels of 16 x 16") && svg.contains("silent (crossed)"), "{alt}");
+    assert!(
+        alt.starts_with("last of photo: 3 channels of 16 x 16, 3 a row") && svg.contains("silent (crossed)"),
+        "{alt}"
+    );
+    assert!(svg.contains(">last of photo: 3 channels of 16 x 16</text>"), "the heading says it too");
     assert!(found.to_string().ends_with("last: [3, 16, 16], 1 of 3 channels have nothing above 0"), "{found}");
 }
 
@@ -83,7 +87,7 @@ fn layers(photos: usize, always: impl Fn(usize) -> usize, sometimes: &[f64]) -> 
 
 const SPARSER: &str = "deeper is sparser here.";
 const FULLER: &str = "deeper is not sparser here, but fuller.";
-const NO_RULE: &str = "one cannot say that deeper is sparser here.";
+const NO_RULE: &str = "that the deeper one is the sparser is no rule here.";
 
 /// Of ten layers a steady rise is beyond chance (tau 1, 1.96 sigma is .49).
 #[test]
@@ -110,17 +114,18 @@ fn words_claim_no_more_than_the_order_shows() {
         (&vec![0.3; 12], NO_RULE),
         (&vec![0.5], NO_RULE),
         // Three layers show nothing, however they rise.
-        (&vec![0.1, 0.2, 0.3], "So few layers could well give that by chance, so it shows no rule."),
+        (&vec![0.1, 0.2, 0.3], "So few layers could well give that by chance: it shows no rule."),
     ] {
         let text = layers(3, |_| 0, shares).to_string();
         assert!(text.ends_with(ending), "{shares:?}: {text}");
     }
     let text = layers(3, |_| 0, &[0.1, 0.2, 0.2, 0.4]).to_string();
+    let thirds = "Silent for some photos only: on average 10.0 % in the first third of the layers, 20.0 % in the middle, 40.0 % in \
+                  the last, at most 40.0 % (features.3). Of two layers";
     let counted = "more of these in 83.3 % of all pairs, fewer in 0.0 %, as many in 16.7 %.";
-    assert!(
-        text.contains(counted) && text.contains("Silent for some photos only, at most 40.0 % (features.3): "),
-        "{text}"
-    );
+    assert!(text.contains(thirds) && text.contains(counted), "{text}");
+    let two = layers(3, |_| 0, &[0.1, 0.2]).to_string();
+    assert!(two.contains("Silent for some photos only: at most 20.0 % (features.1). Of two layers"), "{two}");
     assert!(text.contains("\nSilent for every photo: none of 40 channels.\n"), "{text}");
 }
 

@@ -4,7 +4,7 @@ mod map;
 
 pub use map::{HeatMap, HeatScale};
 
-use super::draw::{self, FONT, MARGIN, aligned, colour_bar, image, raster, within, words};
+use super::draw::{self, FONT, MARGIN, aligned, colour_bar, image, raster, shown_size, within, words};
 use super::grid::{Mark, frame};
 use super::{INK, document, indexed, text};
 use crate::images::Pixels;
@@ -92,9 +92,10 @@ pub fn heat_panels(rows: &[Vec<HeatPanel<'_>>], scale: &HeatScale<'_>, heading: 
         let drawn: Vec<Drawn<'_>> = row.iter().map(|panel| Drawn::new(panel, cell)).collect();
         let lines = drawn.iter().map(|panel| panel.title.len()).max().unwrap_or(1);
         let notes = drawn.iter().map(|panel| panel.note.len()).max().unwrap_or(0);
-        let height = lines * LINE + 6 + cell - GAP + notes * LINE + GAP;
+        let tallest = drawn.iter().map(Drawn::photo_height).max().unwrap_or(0);
+        let height = lines * LINE + 6 + tallest + notes * LINE + GAP;
         for (column, panel) in drawn.iter().enumerate() {
-            panel.draw(&mut body, scale, (left + column * cell, y), (lines, height))?;
+            panel.draw(&mut body, scale, (left + column * cell, y), (lines, tallest, height))?;
         }
         y += height;
     }
@@ -126,13 +127,19 @@ impl<'a> Drawn<'a> {
         Self { panel, cell, title, note }
     }
 
-    /// Draws into a frame of its own; `lines` is the most that a title of this row has, so that photos stand level.
+    /// How tall the photo is shown.
+    fn photo_height(&self) -> usize {
+        shown_size(self.panel.photo, self.cell - GAP).0
+    }
+
+    /// Draws into a frame of its own; `lines` is the most that a title of this row has, so that photos stand level, and
+    /// `tallest` the height of its tallest photo, so that titles and notes stand near them.
     fn draw(
         &self,
         body: &mut String,
         scale: &HeatScale<'_>,
         (x, y): (usize, usize),
-        (lines, height): (usize, usize),
+        (lines, tallest, height): (usize, usize, usize),
     ) -> Result<()> {
         let (panel, cell) = (self.panel, self.cell);
         let _ = writeln!(
@@ -147,7 +154,7 @@ impl<'a> Drawn<'a> {
         }
         let (top, side) = (lines * LINE + 6, cell - GAP);
         let (shown, photo_height, photo_width) = within(panel.photo, side)?;
-        let at = ((cell - photo_width) / 2, top + (side - photo_height) / 2);
+        let at = ((cell - photo_width) / 2, top + (tallest - photo_height.min(tallest)) / 2);
         let size = (photo_width, photo_height);
         match &panel.shown {
             Shown::Photo => image(body, &shown, at, size)?,
@@ -164,7 +171,7 @@ impl<'a> Drawn<'a> {
             frame(body, at, size);
         }
         for (number, line) in self.note.iter().enumerate() {
-            let baseline = top + side + (number + 1) * LINE - 2;
+            let baseline = top + tallest + (number + 1) * LINE - 2;
             words(body, line, cell / 2, baseline, NOTE, INK, cell - 6);
         }
         body.push_str("</svg>\n");
@@ -263,6 +270,29 @@ mod tests {
             assert_eq!(svg.matches(&format!(">{number}</text>")).count(), 1, "{number} once, in the legend");
         }
         assert!(svg.contains(">deletion 0.21</text>") && svg.contains("(40 % over the photo)"));
+    }
+
+    /// A photo four times as wide as tall has its title right above it and its note right below; beside a tall one both
+    /// stand in the middle of the row.
+    #[test]
+    fn titles_and_notes_of_wide_photos_stand_near_them() {
+        let (wide, tall) = (grey(20, 80), grey(80, 20));
+        // Height of the photo's frame, of its title and of its note, in the panel of the wide photo.
+        let heights = |photos: &[&Pixels]| {
+            let panel = |photo| HeatPanel { note: "below", ..HeatPanel::photo(photo, "above") };
+            let svg = svg(heat_panels(&[photos.iter().map(|photo| panel(photo)).collect()], &SCALE, "").unwrap());
+            let of =
+                |tag: &str| svg.lines().find(|line| line.contains(tag)).and_then(|line| attribute(line, "y")).unwrap();
+            let whole =
+                svg.lines().filter(|line| line.starts_with("<svg x=")).find_map(|line| attribute(line, "height"));
+            (of(">above</text>"), of("<image"), of(">below</text>"), whole.unwrap())
+        };
+        let (title, photo, note, whole) = heights(&[&wide, &wide]);
+        // Both photos are 224 wide, so 56 tall.
+        assert!((0.0..12.0).contains(&(photo - title)) && note - (photo + 56.0) < 16.0, "{title}, {photo}, {note}");
+        assert!(whole < 56.0 + 60.0, "{whole}");
+        let (_, photo, note, whole) = heights(&[&wide, &tall]);
+        assert!(photo - title > 80.0 && note > photo + 56.0 + 80.0 && whole > 224.0, "{photo}, {note}, {whole}");
     }
 
     #[test]

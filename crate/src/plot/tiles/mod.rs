@@ -21,7 +21,7 @@ use std::fmt::Write;
 /// How tiles are laid out and what they are called.
 #[derive(Clone, Copy, Debug)]
 pub struct Tiling<'a> {
-    /// What stands above them all.
+    /// What stands above them all. Behind it stands what is shown: for channels, how many there are, and how large.
     pub heading: &'a str,
     /// Tiles in a row, 1 to 64. The more, the smaller: a row is as wide as a notebook's column.
     pub columns: usize,
@@ -54,7 +54,10 @@ pub fn activation_tiles(planes: &Planes<'_>, colours: ColourMap, tiling: &Tiling
     let tiles = planes.scaled()?;
     let layout = Layout::new(tiles.len(), (planes.height, planes.width), tiling, true)?;
     let mut body = String::new();
-    let top = draw::heading(&mut body, tiling.heading, layout.page);
+    let (heading, channels) = (tiling.heading, if tiles.len() == 1 { "channel" } else { "channels" });
+    let begins = if heading.is_empty() { String::new() } else { format!("{heading}: ") };
+    let heading = format!("{begins}{} {channels} of {} x {}", tiles.len(), planes.height, planes.width);
+    let top = draw::heading(&mut body, &heading, layout.page);
     layout.channels(&mut body, &tiles, planes, colours, top)?;
     layout.labels(&mut body, tiling.labels, top);
     let which = |kind: &Plane| -> Vec<usize> { (0..tiles.len()).filter(|index| tiles[*index] == *kind).collect() };
@@ -68,11 +71,7 @@ pub fn activation_tiles(planes: &Planes<'_>, colours: ColourMap, tiling: &Tiling
     legend.crosses(&mut body, &counted);
     let (low, high) = colours.ends();
     let mut alt = format!(
-        "{}: {} channels of {} x {}, {} a row, from {low} (two standard deviations below the mean of {whose}) to {high} (two above)",
-        tiling.heading,
-        tiles.len(),
-        planes.height,
-        planes.width,
+        "{heading}, {} a row, from {low} (two standard deviations below the mean of {whose}) to {high} (two above)",
         layout.columns
     );
     describe(&mut alt, &counted, &silent);
@@ -145,6 +144,7 @@ mod tests {
                      yellow (two above); 7 of 20 channels silent (crossed); silent, counted from 0: 0, 3, 6, 9, 12, 15, 18";
         assert_eq!(picture.alt(), words);
         let svg = svg(picture);
+        assert!(svg.contains(">features.18: 20 channels of 7 x 7</text>"));
         assert!(svg.contains(">7 of 20 channels silent (crossed)</text>") && !svg.contains("not a number"));
         let crosses = svg.lines().find(|line| line.contains("stroke=\"#9a9a9a\"")).unwrap();
         assert_eq!(crosses.matches("m0 -").count(), 7);
