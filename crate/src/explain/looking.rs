@@ -123,6 +123,8 @@ pub trait Explain {
     /// assert_eq!(filters.filters[1].name, "features.2 #5");
     /// assert_eq!(filters.filters[1].objective.len(), 2);
     /// filters.grid()?; // what is shown where `filters` ends a cell
+    /// let fifth = network.filter("features.2", 5, FilterOptions { steps: 1, side: 32, ..FilterOptions::default() })?;
+    /// assert_eq!(fifth.filters[0].name, "features.2 #5");
     /// # Ok::<(), candlewick::Error>(())
     /// ```
     ///

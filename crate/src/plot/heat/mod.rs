@@ -1,16 +1,17 @@
 //! Where a network looks: heat maps over photos, side by side, with one legend for all.
 
 mod map;
+mod panel;
 
 pub use map::{HeatMap, HeatScale};
 
-use super::draw::{self, FONT, MARGIN, aligned, colour_bar, image, raster, shown_size, within, words};
-use super::grid::{Mark, frame};
-use super::{INK, document, indexed, text};
+use super::draw::{self, FONT, MARGIN, aligned, colour_bar, words};
+use super::grid::Mark;
+use super::{INK, document, text};
 use crate::images::Pixels;
 use crate::notebook::Picture;
-use crate::notebook::display::escape;
 use crate::{Error, Result};
+use panel::Drawn;
 use std::fmt::Write;
 
 /// How much of a heat map's colour lies over a photo.
@@ -66,7 +67,6 @@ pub(crate) const MOST_ROWS: usize = 40;
 const NARROWEST: usize = 480;
 const LINE: usize = 16;
 const NOTE: usize = 12;
-const NOTE_LINES: usize = 3;
 
 /// Rows of photos and of heat maps over them, under one heading, with one legend for the colours below.
 ///
@@ -109,74 +109,6 @@ pub fn heat_panels(rows: &[Vec<HeatPanel<'_>>], scale: &HeatScale<'_>, heading: 
 
 fn any_map(rows: &[Vec<HeatPanel<'_>>]) -> bool {
     rows.iter().flatten().any(|panel| !matches!(panel.shown, Shown::Photo))
-}
-
-/// A panel whose lines are broken.
-struct Drawn<'a> {
-    panel: &'a HeatPanel<'a>,
-    cell: usize,
-    title: Vec<String>,
-    note: Vec<String>,
-}
-
-impl<'a> Drawn<'a> {
-    fn new(panel: &'a HeatPanel<'a>, cell: usize) -> Self {
-        let room = |size: usize| (cell - 6) as f64 / size as f64;
-        let title = panel.title.splitn(2, '\n').flat_map(|part| text::wrap(part, room(FONT), 2)).collect();
-        let note = if panel.note.is_empty() { Vec::new() } else { text::wrap(panel.note, room(NOTE), NOTE_LINES) };
-        Self { panel, cell, title, note }
-    }
-
-    /// How tall the photo is shown.
-    fn photo_height(&self) -> usize {
-        shown_size(self.panel.photo, self.cell - GAP).0
-    }
-
-    /// Draws into a frame of its own; `lines` is the most that a title of this row has, so that photos stand level, and
-    /// `tallest` the height of its tallest photo, so that titles and notes stand near them.
-    fn draw(
-        &self,
-        body: &mut String,
-        scale: &HeatScale<'_>,
-        (x, y): (usize, usize),
-        (lines, tallest, height): (usize, usize, usize),
-    ) -> Result<()> {
-        let (panel, cell) = (self.panel, self.cell);
-        let _ = writeln!(
-            body,
-            "<svg x=\"{x}\" y=\"{y}\" width=\"{cell}\" height=\"{height}\" overflow=\"hidden\"><title>{}{}</title>",
-            escape(panel.title),
-            panel.mark.words()
-        );
-        for (number, line) in self.title.iter().enumerate() {
-            let baseline = (lines - self.title.len() + number + 1) * LINE - 2;
-            words(body, line, cell / 2, baseline, FONT, panel.mark.colour(), cell - 6);
-        }
-        let (top, side) = (lines * LINE + 6, cell - GAP);
-        let (shown, photo_height, photo_width) = within(panel.photo, side)?;
-        let at = ((cell - photo_width) / 2, top + (tallest - photo_height.min(tallest)) / 2);
-        let size = (photo_width, photo_height);
-        match &panel.shown {
-            Shown::Photo => image(body, &shown, at, size)?,
-            // A small photo is enlarged first, so that the map over it is as fine as it is shown.
-            Shown::Over(map) => {
-                image(body, &map.over(&shown.resized(photo_height, photo_width)?, scale, OPACITY)?, at, size)?;
-            }
-            Shown::Alone(map) => {
-                let steps = map.steps(scale, photo_height, photo_width)?;
-                raster(body, &indexed::png(photo_width, photo_height, &steps, scale.colours)?, at, size);
-            }
-        }
-        if panel.mark == Mark::Wrong {
-            frame(body, at, size);
-        }
-        for (number, line) in self.note.iter().enumerate() {
-            let baseline = top + tallest + (number + 1) * LINE - 2;
-            words(body, line, cell / 2, baseline, NOTE, INK, cell - 6);
-        }
-        body.push_str("</svg>\n");
-        Ok(())
-    }
 }
 
 /// The colours with their numbers, and what these mean. Gives the height at which it ends.
