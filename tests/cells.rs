@@ -463,10 +463,16 @@ fn a_second_candle_is_refused_and_costs_nothing() {
         "let x = 2;",
         "# raises\n:dep older = { package = \"candle-core\", version = \"=0.10.2\" }",
         "use candlewick::candle_core::{Device, Tensor};\nTensor::new(1f32, &Device::Cpu)?.to_scalar::<f32>()? + x as f32",
+        // It brings its own.
+        "# raises\n:dep candle-datasets = \"=0.10.2\"",
+        ":dep itoa = \"1\"\nitoa::Buffer::new().format(x).len()",
     ]);
     assert!(ran.output.status.success(), "{}", ran.said());
-    assert!(ran.text(1).contains("compiled once more"), "{}", ran.text(1));
-    assert_eq!(ran.text(2), "3.0");
+    for refused in [1, 3] {
+        let told = ran.text(refused);
+        assert!(told.contains("would have candle-core 0.10.2 compiled once more"), "{told}");
+    }
+    assert_eq!((ran.text(2), ran.text(4)), ("3.0".into(), "1".into()));
 }
 
 #[test]

@@ -64,6 +64,8 @@ const LONGEST_LAG: Duration = Duration::from_secs(60);
 const MOST_AT_ONCE: usize = 64;
 /// How long a completion may take: a front end waits about a second for it.
 const TAB: Duration = Duration::from_millis(700);
+/// How long what is compiled may take to end with the session.
+const ENDS: Duration = Duration::from_secs(1);
 /// How long an inspection may take: it is asked for on purpose.
 const HOVER: Duration = Duration::from_secs(15);
 
@@ -449,6 +451,17 @@ impl EvcxrSession {
     }
 }
 
+impl Drop for EvcxrSession {
+    /// Ends what is compiled, and waits for it: otherwise it would go on writing into the folder that is about to go.
+    fn drop(&mut self) {
+        self.reins.end_all();
+        let begun = Instant::now();
+        while !self.worker.has_finished() && begun.elapsed() < ENDS {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
 impl Session for EvcxrSession {
     fn execute(&mut self, code: &str, host: &mut dyn Host) -> Outcome {
         self.reins.begin();
@@ -510,6 +523,10 @@ impl Session for EvcxrSession {
         let source = self.items.get(&code[word]).filter(|_| source && !is_member).cloned();
         let known = self.analyst().and_then(|analyst| analyst.inspect(&format!("{before}{code}"), at, HOVER));
         with_source(known, source.as_deref())
+    }
+
+    fn is_still_reading(&self) -> bool {
+        self.analyst.as_ref().is_some_and(|analyst| !analyst.is_awake())
     }
 
     fn peak_memory(&self) -> Option<u64> {
