@@ -448,7 +448,7 @@ fn candle_by_another_name_is_the_same() {
         ":dep again = { package = \"candle-core\", version = \"*\" }",
         "let t: again::Tensor = v.as_tensor().sqr()?;\n\
          let slope = t.backward()?.get(v.as_tensor()).unwrap().to_scalar::<f64>()?;\nslope",
-        "# raises\n:dep other = { package = \"candle-core\", version = \"=0.10.2\" }",
+        "# raises\n:dep other = { package = \"candle-core\", version = \"*\" }",
         "slope + 1.0",
     ]);
     assert!(ran.output.status.success(), "{}", ran.said());
