@@ -321,8 +321,14 @@ fn a_type_that_no_later_cell_can_name_spoils_none() {
         "t",
         "struct Q { x: i32 }\nlet q = Q { x: 5 };",
         "q.x",
+        "let u = m::t();",
+        // What is defined anew is looked at before anything else is.
+        "// the u is fine\nstruct Q { y: i32 }\nlet u = 3;",
+        "u",
     ]);
     assert!(ran.output.status.success(), "{}", ran.said());
+    assert!(ran.text(10).contains("`u` went: no cell can name its type"), "{}", ran.text(10));
+    assert_eq!(ran.text(11), "3");
     assert!(ran.text(0).contains("`model` is a `Net`, a type from inside a block"), "{}", ran.text(0));
     assert!(ran.text(2).contains("`foo` is a `Foo`, a type from inside a block or a macro"), "{}", ran.text(2));
     assert_eq!((ran.text(3).as_str(), ran.text(6).as_str(), ran.text(8).as_str()), ("1", "2", "5"));

@@ -10,6 +10,7 @@ mod completeness;
 mod diagnostics;
 mod end;
 mod evcxr_session;
+mod following;
 mod names;
 mod privates;
 mod questions;
@@ -18,6 +19,7 @@ mod reins;
 mod said;
 mod standard_input;
 mod type_names;
+mod variables;
 mod worker;
 
 pub use evcxr_session::{EvcxrSession, SessionOptions};
