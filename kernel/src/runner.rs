@@ -94,7 +94,7 @@ pub fn run(notebook: &mut Notebook, session: &mut dyn Session, watch: &mut dyn F
         run.ran = number;
         run.cell_seconds.push(took.as_secs_f64());
         watch(Event::Ends { outcome: &outcome, took, notebook });
-        let lost = matches!(outcome, Outcome::Died(_) | Outcome::Interrupted(_) | Outcome::Failed(_));
+        let lost = outcome.ends_the_run(*may_fail);
         if let Some(failure) = Failure::of(&outcome).filter(|_| lost || !may_fail) {
             let source = first_line(source).to_owned();
             let session_failed = matches!(outcome, Outcome::Failed(_));
@@ -206,9 +206,9 @@ mod tests {
         let want = vec![(Some(1), strings(&["error:compile error"])), (Some(2), strings(&["stdout:after\n"]))];
         assert_eq!((outputs(&notebook), run.stopped), (want, None));
 
-        let (notebook, run, _) = ran("raises_exception_tag_does_not_bring_a_session_back");
-        assert_eq!(outputs(&notebook), vec![(Some(1), strings(&["error:died"])), (None, vec![])]);
-        assert_eq!(run.stopped.map(|stop| stop.failure.kind), Some("died".into()));
+        let (notebook, run, _) = ran("raises_exception_tag_outlives_the_process");
+        let want = vec![(Some(1), strings(&["error:died"])), (Some(2), strings(&["stdout:after\n"]))];
+        assert_eq!((outputs(&notebook), run.stopped), (want, None));
     }
 
     #[test]

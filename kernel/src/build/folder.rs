@@ -10,6 +10,11 @@ use std::time::Duration;
 /// Held locked while the session lives.
 const ALIVE: &str = "alive.lock";
 
+/// How often the folder is tried to be removed.
+const ATTEMPTS: usize = 10;
+/// How long to wait before it is tried again.
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(50);
+
 /// The folder in which one session's cells are compiled.
 #[derive(Debug)]
 pub struct SessionFolder {
@@ -57,8 +62,13 @@ impl SessionFolder {
 
 impl Drop for SessionFolder {
     fn drop(&mut self) {
-        // What cannot be removed now, the next start removes.
-        let _ = fs::remove_dir_all(&self.path);
+        // A compiler that was ended may take a moment to be gone. What cannot be removed then, the next start removes.
+        for _ in 0..ATTEMPTS {
+            if fs::remove_dir_all(&self.path).is_ok() {
+                return;
+            }
+            std::thread::sleep(BETWEEN_ATTEMPTS);
+        }
     }
 }
 

@@ -131,7 +131,7 @@ pub fn check(
             let begun = Instant::now();
             let (outcome, outputs) = run(session, &source, one.number as u64);
             one.took = begun.elapsed();
-            lost = matches!(outcome, Outcome::Died(_) | Outcome::Interrupted(_) | Outcome::Failed(_));
+            lost = outcome.ends_the_run(marks.may_fail);
             checked.session_failed |= matches!(outcome, Outcome::Failed(_));
             let failure = Failure::of(&outcome).filter(|_| lost || !marks.may_fail);
             let never_ran = cell.execution_count().is_none() && cell.outputs().is_empty();
@@ -227,10 +227,23 @@ mod tests {
     #[test]
     fn a_lost_session_ends_the_check() {
         let after = cell(&[], "print a", "a\n");
-        for (source, blamed) in [("die", false), ("lose it", true), ("interrupt", false)] {
-            let checked = checked(&notebook(&[cell(&["raises-exception"], source, ""), after.clone()]), false);
-            assert_eq!((words(&checked), checked.session_failed), (vec!["failed", "not run"], blamed));
+        for (source, tags, blamed) in [
+            ("die", &[][..], false),
+            ("lose it", &["raises-exception"], true),
+            ("interrupt", &["raises-exception"], false),
+        ] {
+            let checked = checked(&notebook(&[cell(tags, source, ""), after.clone()]), false);
+            assert_eq!((words(&checked), checked.session_failed), (vec!["failed", "not run"], blamed), "{source}");
         }
+    }
+
+    /// As in nbval: the kernel is there, and what the cell says of its end is compared.
+    #[test]
+    fn a_cell_may_end_its_process_where_it_may_fail() {
+        let mut dies = cell(&["raises-exception"], "die", "");
+        dies["outputs"] = json!([{"output_type": "error", "ename": "died", "evalue": "signal 6", "traceback": []}]);
+        let cells = [dies, cell(&[], "print a", "a\n")];
+        assert_eq!(words(&checked(&notebook(&cells), false)), ["same", "same"]);
     }
 
     #[test]

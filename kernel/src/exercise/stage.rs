@@ -2,7 +2,7 @@
 
 use super::source::{Exercise, Role};
 use crate::outputs::Failure;
-use crate::session::{Outcome, Output, Session};
+use crate::session::{Output, Session};
 use anyhow::Context;
 use std::borrow::Cow;
 
@@ -70,7 +70,7 @@ impl<'a> Stage<'a> {
 
     fn execute(&mut self, code: &str, host: &mut dyn FnMut(Output)) -> Option<Failure> {
         let outcome = self.session.execute(code, &mut |output: Output| host(output));
-        self.lost |= matches!(outcome, Outcome::Died(_) | Outcome::Interrupted(_) | Outcome::Failed(_));
+        self.lost |= outcome.ends_the_run(false);
         Failure::of(&outcome)
     }
 

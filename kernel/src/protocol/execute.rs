@@ -168,7 +168,10 @@ impl<'a> Cell<'a> {
         }
         // The word of a macro's name ends before its mark.
         let code = name.trim_end_matches('!').to_owned();
-        let known = self.server.session.begin(move |session| session.inspect(&code, code.len(), source));
+        let known = self.server.session.begin(move |session| {
+            let found = session.inspect(&code, code.len(), source);
+            found.ok_or_else(|| session.is_still_reading())
+        });
         let known = tokio::select! {
             biased;
             known = known => known,
@@ -177,12 +180,14 @@ impl<'a> Cell<'a> {
             }
         };
         let page = match known {
-            Ok(Some(known)) => Some(bundle(known)),
-            Ok(None) => {
-                let told = format!(
-                    "Nothing is known of `{name}`. Soon after the kernel's start that may be because rust-analyzer is still \
-                     reading: then ask again.\n"
-                );
+            Ok(Ok(known)) => Some(bundle(known)),
+            Ok(Err(still_reading)) => {
+                let told = match still_reading {
+                    true => {
+                        format!("rust-analyzer is still reading what cells import: ask `?{name}` again in a while.\n")
+                    }
+                    false => format!("Nothing is known of `{name}`.\n"),
+                };
                 self.take(Output::Stdout(told)).await;
                 None
             }

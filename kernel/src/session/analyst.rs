@@ -137,6 +137,11 @@ impl Analyst {
         self.ended
     }
 
+    /// Whether it has read all and answers questions.
+    pub fn is_awake(&self) -> bool {
+        self.awake
+    }
+
     fn ask(&mut self, question: &Question, patience: Duration) -> Option<Answer> {
         while self.late > 0 && self.answers.try_recv().is_ok() {
             self.late -= 1;

@@ -10,6 +10,7 @@ mod completeness;
 mod diagnostics;
 mod end;
 mod evcxr_session;
+mod following;
 mod names;
 mod privates;
 mod questions;
@@ -18,6 +19,7 @@ mod reins;
 mod said;
 mod standard_input;
 mod type_names;
+mod variables;
 mod worker;
 
 pub use evcxr_session::{EvcxrSession, SessionOptions};
@@ -60,6 +62,17 @@ pub enum Outcome {
     Interrupted(Report),
     /// The session itself could not run it.
     Failed(Report),
+}
+
+impl Outcome {
+    /// Whether no later cell is worth running; where the cell `may_fail`, the end of its process alone is no reason.
+    pub fn ends_the_run(&self, may_fail: bool) -> bool {
+        match self {
+            Self::Interrupted(_) | Self::Failed(_) => true,
+            Self::Died(_) => !may_fail,
+            _ => false,
+        }
+    }
 }
 
 /// What is known of a cell that ended badly.
@@ -188,6 +201,11 @@ pub trait Session {
     /// What is known of the name at byte `cursor` of `code`: media type to content; none where nothing is. With `source`,
     /// what the notebook itself defines is shown with its code.
     fn inspect(&mut self, code: &str, cursor: usize, source: bool) -> Option<BTreeMap<String, String>>;
+
+    /// Whether what it does not know of a name now, it may know later: it is still reading what cells import.
+    fn is_still_reading(&self) -> bool {
+        false
+    }
 
     /// The most memory that the cells' process has had, in bytes, where the system tells.
     fn peak_memory(&self) -> Option<u64>;

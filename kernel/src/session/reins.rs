@@ -200,7 +200,20 @@ impl Reins {
         }
     }
 
-    fn end_child(&self) {
+    /// Ends whatever the session has started: nothing more is compiled, and nothing runs.
+    pub fn end_all(&self) {
+        let phase = {
+            let mut state = self.state();
+            state.interrupted = true;
+            self.refuse();
+            if let Some(judge) = state.judge {
+                signal_group(judge, Asked::ToEnd);
+            }
+            state.phase
+        };
+        if phase == Phase::Compiling {
+            end_compiler(&self.folder);
+        }
         end_with_its_group(&self.child());
     }
 }
@@ -253,19 +266,7 @@ impl Control for Rein {
     }
 
     fn kill(&self) {
-        let phase = {
-            let mut state = self.0.state();
-            state.interrupted = true;
-            self.0.refuse();
-            if let Some(judge) = state.judge {
-                signal_group(judge, Asked::ToEnd);
-            }
-            state.phase
-        };
-        if phase == Phase::Compiling {
-            end_compiler(&self.0.folder);
-        }
-        self.0.end_child();
+        self.0.end_all();
     }
 }
 
@@ -343,7 +344,7 @@ mod tests {
         reins.begin();
         assert!(!reins.is_interrupted());
         reins.end();
-        reins.end_child();
+        reins.end_all();
     }
 
     #[test]
@@ -364,6 +365,6 @@ mod tests {
         reins.compiling();
         assert!(!refused.exists());
         reins.idle();
-        reins.end_child();
+        reins.end_all();
     }
 }

@@ -5,6 +5,7 @@
 //! the compiler. And for every cell evcxr calls cargo, which takes as long as compiling the cell does, and finds each time
 //! that there is one crate to compile, by a [command](rustc) that is known.
 
+mod locked;
 mod rustc;
 mod validation;
 

@@ -1,7 +1,8 @@
 //! The compiler's command for a cell: recorded when cargo gives it, and given again without cargo.
 
 use super::{
-    COMPILING, REAL_CARGO, REFUSED, UNFIT, become_command, end_with_parent, real_tool, with_the_users_environment,
+    COMPILING, REAL_CARGO, REFUSED, UNFIT, become_command, end_with_parent, locked, real_tool,
+    with_the_users_environment,
 };
 use crate::build::EVCXR_CONFIG;
 use anyhow::{Context, Result};
@@ -17,9 +18,6 @@ pub const RECORD: &str = "CANDLEWICK_RECORD";
 pub const RECORDED: &str = "rustc.json";
 /// The crate that cells become.
 const CRATE: &str = "ctx";
-
-/// What all cells of a session share. Compiled once more, tensors of before and after would not know each other.
-const SHARED: [&str; 3] = ["candlewick", "candle_core", "candle_nn"];
 
 /// How many paths a manifest names by itself: the cell's source, and the helper crate.
 const OWN_PATHS: usize = 2;
@@ -108,6 +106,12 @@ impl Recorded {
         fits.then_some(recorded)
     }
 
+    /// Whether a command is known, for another manifest than the one in the current folder.
+    fn is_outdated() -> bool {
+        let manifest = std::fs::read_to_string("Cargo.toml").ok();
+        Self::read(Path::new(RECORDED)).is_some_and(|recorded| Some(recorded.manifest) != manifest)
+    }
+
     fn value_after(&self, option: &str) -> Option<&str> {
         let at = self.arguments.iter().position(|argument| argument == option)?;
         self.arguments.get(at + 1).map(String::as_str)
@@ -145,7 +149,7 @@ pub fn record() -> Option<ExitCode> {
         // Without it every cell goes through cargo: slower, and right.
         let _ = recorded.write(Path::new(&file));
     }
-    if recorded.value_after("--crate-name").is_some_and(|name| SHARED.contains(&name)) && is_unfit(Path::new(&file)) {
+    if recorded.value_after("--crate-name").is_some_and(locked::is_shared) && is_unfit(Path::new(&file)) {
         return Some(ExitCode::FAILURE);
     }
     let mut command = Command::new(&recorded.program);
@@ -183,6 +187,9 @@ pub fn build(arguments: &[OsString]) -> Result<ExitCode> {
         with_the_users_environment(&mut command);
         command.args(&recorded.arguments).envs(&recorded.environment);
         return become_command(&mut command);
+    }
+    if Recorded::is_outdated() && locked::is_unfit()? {
+        return Ok(ExitCode::FAILURE);
     }
     let mut command = real_tool(REAL_CARGO, arguments)?;
     command.env("RUSTC_WRAPPER", std::env::current_exe()?).env(RECORD, std::env::current_dir()?.join(RECORDED));
