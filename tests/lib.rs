@@ -40,6 +40,13 @@ impl Ran {
         pieces.collect()
     }
 
+    /// All that the errors of code cell `index` (from 0) say, line by line.
+    pub fn traceback(&self, index: usize) -> String {
+        let outputs = self.notebook["cells"][index]["outputs"].as_array().cloned().unwrap_or_default();
+        let lines = outputs.iter().filter_map(|output| output["traceback"].as_array());
+        lines.flatten().filter_map(Value::as_str).map(|line| format!("{line}\n")).collect()
+    }
+
     /// What the program said to the person.
     pub fn said(&self) -> String {
         String::from_utf8_lossy(&self.output.stderr).into_owned()

@@ -92,7 +92,8 @@ pub(super) async fn run(
     let _ = timeout(GRACE * 2, shell).await;
     let _ = timeout(GRACE, control).await;
     let _ = timeout(GRACE, server.flush()).await;
-    let _ = timeout(GRACE * 2, server.session.end()).await;
+    // A session's folder holds some thousand links.
+    let _ = timeout(GRACE * 8, server.session.end()).await;
     Ok(())
 }
 

@@ -124,8 +124,10 @@ impl Analyst {
         }
     }
 
-    /// What stands there, in media types; none where it does not answer in time, or knows nothing.
+    /// What stands there, in media types; none where it does not answer in time, or knows nothing. While it is still waking,
+    /// that is at once.
     pub fn inspect(&mut self, code: &str, at: usize, patience: Duration) -> Option<BTreeMap<String, String>> {
+        let patience = if self.awake { patience } else { WAKING };
         match self.ask(&Question::Inspect { code: code.to_owned(), at }, patience)? {
             Answer::Inspection(media) => Some(media),
             _ => None,

@@ -4,10 +4,10 @@
 //! the standard library.
 
 use super::Diagnostic;
-use super::cell::{Cell, Judged, Variable, Variables, judged_alone, judged_as_it_is};
+use super::cell::{Cell, Judged, Variable, Variables, judged_alone, judged_as_it_is, without_items};
 use super::diagnostics::{Message, Placed};
 use super::reins::Reins;
-use super::type_names::{nameable, unnameable};
+use super::type_names::{is_functions_own, nameable, unnameable};
 use crate::build::Toolchain;
 use crate::tools::{BECOME, Recorded};
 use anyhow::{Context, Result, bail};
@@ -108,12 +108,8 @@ impl Compiler {
     pub fn judge(&self, cell: &Cell, kept: &Variables) -> Result<Judgement> {
         let mut types = BTreeMap::new();
         let mut wrong = Vec::new();
-        let (messages, said) = self.messages(
-            Depth::Checked,
-            &self.before(&cell.attributes),
-            &cell.judged(kept, Judged::Probed),
-            &cell.text,
-        )?;
+        let (messages, said) =
+            self.messages(Depth::Checked, &self.before_cell(cell), &cell.judged(kept, Judged::Probed), &cell.text)?;
         for message in messages {
             match message.probed_type() {
                 Some((name, type_name)) => drop(types.insert(name, type_name)),
@@ -132,7 +128,10 @@ impl Compiler {
                 continue;
             };
             match nameable(&found, &own) {
-                Some(type_name) => drop(variables.insert(name.clone(), Variable { type_name, mutable: *mutable })),
+                Some(type_name) => {
+                    let is_pointer = is_functions_own(&found);
+                    variables.insert(name.clone(), Variable { type_name, mutable: *mutable, is_pointer });
+                }
                 None => wrong.push(unnameable(name, &found)),
             }
         }
@@ -219,9 +218,38 @@ impl Compiler {
     }
 
     fn errors_in(&self, depth: Depth, cell: &Cell, kept: &Variables, how: Judged) -> Result<Vec<Diagnostic>> {
-        let before = self.before(&cell.attributes);
+        let before = self.before_cell(cell);
         let (messages, _) = self.messages(depth, &before, &cell.judged(kept, how), &cell.text)?;
         Ok(errors_among(&messages))
+    }
+
+    /// Says what of earlier cells does not compile any more beside the items of `cell`, which take the place of those with
+    /// these names: each complaint with the line of text that it is about.
+    ///
+    /// # Errors
+    /// Where the compiler cannot be run.
+    pub fn check_earlier(&self, cell: &Cell, names: &BTreeSet<String>) -> Result<Vec<(Diagnostic, String)>> {
+        let gone: BTreeSet<String> =
+            names.iter().cloned().chain(cell.impls().into_iter().map(|one| one.name)).collect();
+        let before = format!("{}{}\n", cell.attributes, without_items(&self.items, &gone));
+        let (messages, _) = self.messages(Depth::Checked, &before, &format!("\n{}", cell.items_alone()), &cell.text)?;
+        let earlier = messages.iter().filter(|message| message.is_error()).filter_map(|message| {
+            let line = before.lines().nth(message.line_in_file()?.checked_sub(1)?)?;
+            let diagnostic = message.diagnostic();
+            diagnostic.line.is_none().then(|| (diagnostic, line.to_owned()))
+        });
+        Ok(earlier.collect())
+    }
+
+    /// What stands before a cell, without the earlier `impl`s that its own take the place of.
+    fn before_cell(&self, cell: &Cell) -> String {
+        // Where one stands behind a definition, that is judged inside the cell's function, apart from the one before.
+        let alone = cell.impls().into_iter().filter(|one| one.behind.is_none());
+        let replaced: BTreeSet<String> = alone.map(|one| one.name).collect();
+        match replaced.iter().any(|name| self.items.contains(name.as_str())) {
+            true => format!("{}{}\n", cell.attributes, without_items(&self.items, &replaced)),
+            false => self.before(&cell.attributes),
+        }
     }
 
     /// What stands before the cell in the file that is judged.

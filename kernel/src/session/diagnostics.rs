@@ -1,6 +1,8 @@
 //! The compiler's messages, with their places counted as in the cell.
 
 use super::Diagnostic;
+use super::cell::{CONSTANT, OPENS};
+use super::type_names::JUDGED;
 use crate::ansi;
 use serde::Deserialize;
 
@@ -36,10 +38,31 @@ struct Code {
 
 #[derive(Debug, Deserialize)]
 struct Span {
+    file_name: String,
     line_start: usize,
     column_start: usize,
     is_primary: bool,
     text: Vec<SpanText>,
+    expansion: Option<Expansion>,
+}
+
+/// Where a macro is called in which a span lies.
+#[derive(Debug, Deserialize)]
+struct Expansion {
+    span: Box<Span>,
+}
+
+/// The file in which cells are judged.
+const FILE: &str = "judged.rs";
+
+impl Span {
+    /// The place in the judged file: of what lies in a macro of another file, where that is called.
+    fn in_file(&self) -> Option<&Self> {
+        match self.file_name.ends_with(FILE) {
+            true => Some(self),
+            false => self.expansion.as_ref()?.span.in_file(),
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -86,14 +109,23 @@ impl Message {
         }
     }
 
+    /// The line of the judged file that it is about.
+    pub fn line_in_file(&self) -> Option<usize> {
+        Some(self.primary()?.line_start)
+    }
+
+    fn primary(&self) -> Option<&Span> {
+        self.raw.spans.iter().find(|span| span.is_primary)?.in_file()
+    }
+
     /// It, for people.
     pub fn diagnostic(&self) -> Diagnostic {
-        let primary = self.raw.spans.iter().find(|span| span.is_primary);
+        let primary = self.primary();
         let line = primary.and_then(|span| self.placed.line(span.line_start));
         let column = line.and(primary).map(|span| span.column_start);
         Diagnostic {
             code: self.raw.code.as_ref().map(|code| code.code.clone()),
-            message: self.raw.message.clone(),
+            message: self.raw.message.replace(JUDGED, ""),
             line,
             column,
             rendered: self.renumbered(),
@@ -118,7 +150,15 @@ impl Message {
                 lines.push(line);
             }
         }
-        let lines = lines.into_iter().map(|line| self.renumbered_line(line).replace("candlewick_cell::", ""));
+        let (mut elsewhere, mut shift) = (false, 0);
+        let lines = lines.into_iter().map(|line| {
+            if let Some(place) = ["--> ", "::: "].iter().find_map(|arrow| line.split_once(arrow)) {
+                elsewhere = !place.1.contains(FILE);
+            }
+            // Lines of the standard library's macros have numbers of their own.
+            let line = if elsewhere { without_number(line) } else { self.renumbered_line(line) };
+            without_constant(&line, &mut shift).replace(JUDGED, "")
+        });
         lines.chain([self.help().to_owned()]).collect()
     }
 
@@ -139,6 +179,33 @@ impl Message {
         let shown = in_cell.map_or_else(|| " ".repeat(width), |line| format!("{line:>width$}"));
         format!("{}{shown}{}", &line[..digits.start], &line[digits.end..])
     }
+}
+
+/// A line without the constant that an `impl` is given to live in; what points at such a line moves along by `shift`.
+fn without_constant(line: &str, shift: &mut usize) -> String {
+    let constant = line.find(&format!("const {CONSTANT}")).and_then(|start| {
+        let end = start + line[start..].find(OPENS)? + OPENS.len();
+        Some(start..end)
+    });
+    if let Some(constant) = constant {
+        *shift = constant.len();
+        let rest = line[constant.end..].replacen(" };\n", "\n", 1);
+        return format!("{}{rest}", &line[..constant.start]);
+    }
+    // Another line of text begins.
+    if gutter_number(line).is_some() || line.contains("-->") {
+        *shift = 0;
+    }
+    match line.find(&" ".repeat(*shift)).filter(|_| *shift > 0) {
+        Some(at) => format!("{}{}", &line[..at], &line[at + *shift..]),
+        None => line.to_owned(),
+    }
+}
+
+/// A line of text without the number of the line that it shows.
+fn without_number(line: &str) -> String {
+    let Some(digits) = gutter_number(line) else { return line.to_owned() };
+    format!("{}{}{}", &line[..digits.start], " ".repeat(digits.len()), &line[digits.end..])
 }
 
 /// Where the line number stands in a line such as `12 | let x = 1;`, with colours or without.
@@ -173,7 +240,7 @@ mod tests {
     fn message(rendered: &str) -> Message {
         let json = serde_json::json!({
             "message": "mismatched types", "level": "error", "code": {"code": "E0308"}, "rendered": rendered,
-            "spans": [{"line_start": 42, "column_start": 14, "is_primary": true, "text": []}],
+            "spans": [{"file_name": "/tmp/x/judged.rs", "line_start": 42, "column_start": 14, "is_primary": true, "text": []}],
         });
         Message::parse(&json.to_string(), &Placed { lines_before: 40, lines: 3 }).unwrap()
     }
@@ -201,6 +268,31 @@ mod tests {
     }
 
     #[test]
+    fn what_lies_in_a_macro_of_the_library_is_told_of_its_call() {
+        let own = serde_json::json!({"file_name": "judged.rs", "line_start": 43, "column_start": 5, "is_primary": false,
+            "text": [], "expansion": null});
+        let json = serde_json::json!({
+            "message": "mismatched types of `candlewick_cell::Net`", "level": "error", "code": null,
+            "rendered": "error\n  --> /rust/alloc/src/macros.rs:41:9\n   |\n41 | inner\n  ::: judged.rs:43:5\n   |\n43 | vec![1]\n",
+            "spans": [{"file_name": "/rust/alloc/src/macros.rs", "line_start": 41, "column_start": 9, "is_primary": true,
+                "text": [], "expansion": {"span": own}}],
+        });
+        let told = Message::parse(&json.to_string(), &Placed { lines_before: 40, lines: 3 }).unwrap().diagnostic();
+        assert_eq!((told.line, told.message.as_str()), (Some(3), "mismatched types of `Net`"));
+        assert!(told.rendered.ends_with("   | inner\n  ::: line 3\n   |\n 3 | vec![1]\n"), "{}", told.rendered);
+    }
+
+    #[test]
+    fn what_points_at_an_impl_stands_below_it() {
+        let text = format!("  --> judged.rs:2:9\n2 | const {CONSTANT}0F{OPENS}impl A {{ f() }} }};\n");
+        let pointer = format!("  | {}^^^\n", " ".repeat(text.find("f()").unwrap() - text.find("const").unwrap()));
+        let told = message(&format!("{text}{pointer}")).diagnostic().rendered;
+        let column = |line: &str, part: &str| line.find(part).unwrap();
+        let lines: Vec<&str> = told.lines().collect();
+        assert_eq!((column(lines[1], "f()"), lines[1].trim()), (column(lines[2], "^^^"), "| impl A { f() }"), "{told}");
+    }
+
+    #[test]
     fn what_would_change_our_function_is_no_help() {
         let diagnostic = message(
             "error\n   |\n41 | K\n   |\nhelp: you might be missing a const parameter\n   |\n40 | fn candlewick_cell\u{1b}[92m<const K: T>\u{1b}[0m() {\n   |                   +++\nnote: evaluation of `candlewick_cell::f::<0>`\n",
@@ -214,7 +306,7 @@ mod tests {
         let json = serde_json::json!({
             "message": "the trait bound `std::vec::Vec<f32>: candlewick::cell::Kept` is not satisfied", "level": "error",
             "code": null, "rendered": null,
-            "spans": [{"line_start": 9, "column_start": 1, "is_primary": true, "text": [{"text": "/*xs*/ candlewick::cell::type_of(&xs);"}]}],
+            "spans": [{"file_name": "judged.rs", "line_start": 9, "column_start": 1, "is_primary": true, "text": [{"text": "/*xs*/ candlewick::cell::type_of(&xs);"}]}],
         });
         let placed = Placed { lines_before: 1, lines: 1 };
         let probed = Message::parse(&json.to_string(), &placed).unwrap().probed_type();

@@ -1,9 +1,11 @@
 //! What became of one piece of code: gathered from what evcxr says and what the cell says of itself.
 
+use super::cell::{Cell, line_within};
 use super::refusals::as_cargo_says;
 use super::worker::{Finished, StreamName};
 use super::{Host, Outcome, Output, Report};
 use crate::lines::Line;
+use std::collections::BTreeMap;
 
 /// How much of what a cell said last on standard error is told where its process dies, in bytes.
 const LAST_ERRORS: usize = 16 << 10;
@@ -109,11 +111,12 @@ fn report(message: String, line: Option<u32>, detail: String) -> Report {
     Report { message, line: line.and_then(|line| usize::try_from(line).ok()), detail }
 }
 
-pub(super) fn outcome(end: End) -> Outcome {
+/// How a cell ended, by its own lines; `items` are what earlier cells have defined, by name.
+pub(super) fn outcome(end: End, cell: &Cell, items: &BTreeMap<String, String>) -> Outcome {
     match end.finished {
         Finished::Returned { source, .. } => match end.marked {
-            Some(Outcome::Panicked(report)) => Outcome::Panicked(in_cell(report, &source)),
-            Some(Outcome::ReturnedError(report)) => Outcome::ReturnedError(in_cell(report, &source)),
+            Some(Outcome::Panicked(report)) => Outcome::Panicked(placed(report, &source, cell, items)),
+            Some(Outcome::ReturnedError(report)) => Outcome::ReturnedError(placed(report, &source, cell, items)),
             Some(outcome) => outcome,
             None => Outcome::Failed(Report::new("the cell returned without saying how it ended")),
         },
@@ -133,8 +136,16 @@ pub(super) fn outcome(end: End) -> Outcome {
     }
 }
 
-fn in_cell(report: Report, source: &str) -> Report {
-    Report { line: report.line.and_then(|line| line_in_cell(source, line)), ..report }
+/// A report with the cell's line in the place of the source's; where that is in what an earlier cell has defined, its name.
+fn placed(report: Report, source: &str, cell: &Cell, items: &BTreeMap<String, String>) -> Report {
+    let Some(at) = report.line else { return report };
+    let line = line_in_cell(source, at).or_else(|| cell.line_of_item(source, at));
+    let earlier = items.iter().find(|(_, text)| line.is_none() && line_within(source, text, at).is_some());
+    let message = match earlier {
+        Some((name, _)) => format!("{} (in `{name}`, of an earlier cell)", report.message),
+        None => report.message,
+    };
+    Report { message, line, ..report }
 }
 
 /// The line of the cell for a line of the source that evcxr made of it.

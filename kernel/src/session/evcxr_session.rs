@@ -1,7 +1,7 @@
 //! The session over evcxr.
 
 use super::analyst::Analyst;
-use super::cell::{Cell, Moved, Variables, split_commands};
+use super::cell::{Cell, Moved, Variables, header_in, split_commands};
 use super::commands::compile_error;
 use super::compiler::{Compiler, Ended, Judgement};
 use super::completeness::completeness;
@@ -11,10 +11,10 @@ use super::questions::Questions;
 use super::refusals::{as_evcxr_says, borrowed, note_moved};
 use super::reins::{Rein, Reins};
 use super::worker::{Event, Finished, Refusal, Worker};
-use super::{Completeness, Completions, Control, Host, Outcome, Output, Report, Session};
+use super::{Completeness, Completions, Control, Diagnostic, Host, Outcome, Output, Report, Session};
 use crate::build::{SessionFolder, Template};
 use anyhow::Result;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -39,6 +39,12 @@ pub struct EvcxrSession {
     /// What the cells have defined or imported so far: name and text.
     pub(super) items: BTreeMap<String, String>,
     pub(super) cells: u64,
+    /// The `impl`s that stand behind a definition, and went to evcxr with it: the definition's name and what they are about.
+    pub(super) behind: BTreeMap<String, BTreeSet<String>>,
+    /// The `impl`s that have a constant of their own, by its name.
+    pub(super) impls: BTreeSet<String>,
+    /// What cells have used up: the variable's name, and the first line of the cell.
+    pub(super) used_up: BTreeMap<String, String>,
     /// Variables that go with the cell under way, unless evcxr refuses it.
     pub(super) dropped: Variables,
     /// Whether evcxr has compiled the cell under way, and taken over what it defines.
@@ -60,8 +66,8 @@ const MOST_AT_ONCE: usize = 64;
 const TAB: Duration = Duration::from_millis(700);
 /// How long what is compiled may take to end with the session.
 const ENDS: Duration = Duration::from_secs(1);
-/// How long an inspection may take: it is asked for on purpose.
-const HOVER: Duration = Duration::from_secs(15);
+/// How long an inspection may take, once all is read: cells wait for it.
+const HOVER: Duration = Duration::from_secs(5);
 
 impl EvcxrSession {
     /// Opens a session against a finished template.
@@ -79,6 +85,9 @@ impl EvcxrSession {
             kept: Variables::new(),
             items: BTreeMap::new(),
             cells: 0,
+            behind: BTreeMap::new(),
+            impls: BTreeSet::new(),
+            used_up: BTreeMap::new(),
             dropped: Variables::new(),
             taken_over: false,
             questions: Questions::default(),
@@ -110,25 +119,29 @@ impl EvcxrSession {
             host.send(Output::Stdout(told));
         }
         let definitions = cell.definitions();
-        let outdated = self.outdated(&definitions);
+        let (redefined, outdated) = (self.redefined(&definitions), self.outdated(&definitions));
         if cell.may_have_no_value && self.compiler.has_no_value(&cell, &self.kept)? {
             cell.show_nothing();
         }
         let mut judgement = None;
-        if !outdated.is_empty() || cell.may_await() || !cfg!(unix) {
+        if !redefined.is_empty() || cell.may_await() || !cfg!(unix) {
             // Nothing may be lost for a cell that does not compile.
             judgement = match self.judge_whole(&cell, host)? {
                 Judgement::Wrong(diagnostics) => return Ok(Outcome::CompileErrors(diagnostics)),
                 sound => Some(sound),
             };
+            let broken = self.broken(&cell, &redefined)?;
+            if !broken.is_empty() {
+                return Ok(Outcome::CompileErrors(broken));
+            }
         }
-        self.drop_outdated(&outdated, host);
+        self.drop_outdated(&outdated);
         // Commands have run by now, and are no part of what follows.
         self.taken_over = false;
         let outcome = self.run_cell(&cell, judgement, host);
         let dropped = std::mem::take(&mut self.dropped);
         if self.taken_over {
-            self.items.extend(definitions);
+            self.define(&cell, definitions, &outdated, host);
         } else {
             self.kept.extend(dropped);
         }
@@ -167,10 +180,14 @@ impl EvcxrSession {
             if self.reins.is_interrupted() {
                 return Ok(before_it_ran());
             }
-            self.request(cell.wrapped(self.cells, &self.kept, &moved))?;
+            self.request(cell.wrapped(self.cells, &self.kept, &moved, &self.impls))?;
             // While evcxr builds the cell. It waits for the judgement before it runs.
             let judgement = judged.take().unwrap_or_else(|| self.judge(cell));
-            let wanted = matches!(judgement, Ok(Judgement::Sound(_)));
+            let casts = match &judgement {
+                Ok(Judgement::Sound(made)) => Some(casts(made)),
+                _ => None,
+            };
+            let wanted = casts.as_ref() == Some(&moved.pointers);
             if !wanted {
                 self.reins.stop_compiling();
             }
@@ -181,10 +198,19 @@ impl EvcxrSession {
             let made = match judgement? {
                 Judgement::Sound(made) => made,
                 Judgement::Wrong(_) if self.drop_unusable(cell, host)? => continue,
-                Judgement::Wrong(diagnostics) => return Ok(Outcome::CompileErrors(diagnostics)),
+                Judgement::Wrong(mut diagnostics) => {
+                    self.tell_used_up(&mut diagnostics);
+                    return Ok(Outcome::CompileErrors(diagnostics));
+                }
             };
+            if !wanted {
+                // Built again, now that it is known which variables are pointers to functions.
+                moved.pointers = casts.unwrap_or_default();
+                judged = Some(Ok(Judgement::Sound(made)));
+                continue;
+            }
             let Finished::Refused(refusals) = &end.finished else {
-                return Ok(self.conclude(end, made, &moved));
+                return Ok(self.conclude(cell, end, made, &moved));
             };
             if !note_moved(refusals, cell.keeping_lines(), &mut moved) {
                 if self.drop_unusable(cell, host)? {
@@ -205,11 +231,39 @@ impl EvcxrSession {
         if own.is_empty() {
             own = self.compiler.check_generated(cell, &self.kept)?;
         }
+        self.tell_used_up(&mut own);
         Ok(Outcome::CompileErrors(match borrowed(cell, refusals) {
             _ if !own.is_empty() => own,
             Some(borrowed) => vec![borrowed],
             None => refusals.iter().map(|refusal| as_evcxr_says(cell, refusal)).collect(),
         }))
+    }
+
+    /// What of earlier cells does not compile any more beside what this one defines in place of `redefined`.
+    fn broken(&self, cell: &Cell, redefined: &BTreeSet<String>) -> Result<Vec<Diagnostic>> {
+        // A macro is seen below the place where it stands, and evcxr puts items in an order of its own.
+        if redefined.is_empty() || cell.defines_macro() {
+            return Ok(Vec::new());
+        }
+        let earlier = self.compiler.check_earlier(cell, redefined)?;
+        let mut broken: Vec<Diagnostic> = Vec::new();
+        for (mut diagnostic, line) in earlier {
+            let of = match header_in(&line) {
+                Some(header) => format!("`{header}`"),
+                None => {
+                    let holds =
+                        |(name, text): &(&String, &String)| !redefined.contains(*name) && text.contains(line.trim());
+                    self.items.iter().find(holds).map_or_else(|| "a part".to_owned(), |(name, _)| format!("`{name}`"))
+                }
+            };
+            diagnostic.rendered += &format!(
+                "help: {of} of an earlier cell does not fit what this cell defines: define it in this cell, too, in a way that \
+                 does\n"
+            );
+            diagnostic.message = format!("this breaks {of} of an earlier cell: {}", diagnostic.message);
+            broken.push(diagnostic);
+        }
+        Ok(broken)
     }
 
     /// Where a cell was interrupted while it was being compiled.
@@ -219,9 +273,10 @@ impl EvcxrSession {
     }
 
     /// How a cell ended that ran, and what it leaves.
-    fn conclude(&mut self, end: End, made: Variables, moved: &Moved) -> Outcome {
+    fn conclude(&mut self, cell: &Cell, end: End, made: Variables, moved: &Moved) -> Outcome {
         let lost = self.kept_is_gone();
-        let outcome = outcome(end);
+        let mut outcome = outcome(end, cell, &self.items);
+        self.note_used_up(cell, moved, &mut outcome);
         self.keep(made, moved, &outcome);
         if let Outcome::Died(report) = outcome {
             return self.died(&lost, report);
@@ -329,6 +384,12 @@ impl Session for EvcxrSession {
     fn peak_memory(&self) -> Option<u64> {
         self.peak_memory
     }
+}
+
+/// The variables that are made of functions by name, and the types of pointers as which they are kept.
+fn casts(made: &Variables) -> BTreeMap<String, String> {
+    let pointers = made.iter().filter(|(_, variable)| variable.is_pointer);
+    pointers.map(|(name, variable)| (name.clone(), variable.type_name.clone())).collect()
 }
 
 pub(super) fn before_it_ran() -> Outcome {

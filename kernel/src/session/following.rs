@@ -124,6 +124,8 @@ impl EvcxrSession {
         };
         self.lose_variables();
         self.items.clear();
+        self.behind.clear();
+        self.impls.clear();
         Ok(format!(
             "evcxr itself has panicked: {message}. It has been started anew, without what cells have imported and \
              defined{lost}: run the cells from the top"

@@ -4,12 +4,17 @@ use super::Diagnostic;
 use std::collections::BTreeSet;
 
 /// The function that a cell is judged in, as the compiler names it before what stands in it.
-const JUDGED: &str = "candlewick_cell::";
+pub(super) const JUDGED: &str = "candlewick_cell::";
+
+/// Whether it is the type that one function has alone: kept, it is a pointer to such functions.
+pub fn is_functions_own(found: &str) -> bool {
+    found.starts_with("fn(") && found.ends_with('}') && found.contains(" {")
+}
 
 /// The type as source text; none where no source can name it. `own` are the names of the cell's items.
 pub fn nameable(found: &str, own: &BTreeSet<String>) -> Option<String> {
     // Every function has a type of its own, written `fn(i32) -> i32 {name}`; as a plain pointer it can be kept.
-    let pointer = found.rsplit_once(" {").filter(|_| found.starts_with("fn(") && found.ends_with('}'));
+    let pointer = found.rsplit_once(" {").filter(|_| is_functions_own(found));
     let found = pointer.map_or(found, |(pointer, _)| pointer);
     let found = found.replace("{integer}", "i32").replace("{float}", "f64");
     // The judged cell is a function's body; evcxr puts its items beside the function. What stands deeper, in a block, or is

@@ -1,7 +1,9 @@
 //! What evcxr and the compiler are given of a cell.
 
+use super::impls::{Impl, OPENS};
 use super::parts::{blank, words};
 use super::{Cell, Moved, Variable, Variables};
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 /// Shows a plain value as evcxr does, by its `Debug`, in one compile. Ends its line.
@@ -24,8 +26,9 @@ impl Cell {
     }
 
     /// What evcxr is given to compile: the closure, then the items. Line n of the cell is line n + 1 of the closure.
-    /// Variables in `moved` are used up by the cell, so that they are not kept.
-    pub fn wrapped(&self, number: u64, kept: &Variables, moved: &Moved) -> String {
+    /// Variables in `moved` are used up by the cell, so that they are not kept, or are kept as other types. Of the `impls` that
+    /// earlier cells have given constants, those go that stand behind a definition in this one.
+    pub fn wrapped(&self, number: u64, kept: &Variables, moved: &Moved, impls: &BTreeSet<String>) -> String {
         let used = self.used(kept);
         // In brackets, because evcxr takes a line that begins with a colon for a command of its own.
         let mut code = format!("{}(::candlewick::cell::run)({number}, || {{", self.attributes);
@@ -43,7 +46,8 @@ impl Cell {
         code += &self.statements();
         code += "\n;";
         for name in self.bound.keys().filter(|name| !moved.new.contains(*name)) {
-            code += &format!(" ::candlewick::cell::put({name:?}, {name});");
+            let cast = moved.pointers.get(name).map_or_else(String::new, |pointer| format!(" as {pointer}"));
+            code += &format!(" ::candlewick::cell::put({name:?}, {name}{cast});");
         }
         code += " Ok(()) });\n";
         for (name, _) in used.iter().filter(|(name, _)| !moved.old.contains(*name)) {
@@ -52,11 +56,49 @@ impl Cell {
             code += &format!(" {unless_made}{{ ::candlewick::cell::put_back({name:?}, {name}); }}");
         }
         code += " candlewick_ended });\n";
-        for range in &self.items {
-            code += &self.text[range.clone()];
+        for piece in self.pieces() {
+            code += &piece.before;
+            code += &self.text[piece.range];
+            code += piece.after;
             code.push('\n');
         }
+        for gone in self.impls().iter().filter(|one| one.behind.is_some() && impls.contains(&one.name)) {
+            code += &format!("const {}: () = ();\n", gone.name);
+        }
         code
+    }
+
+    /// Its items as evcxr is given them.
+    fn pieces(&self) -> Vec<Piece> {
+        let impls = self.impls();
+        let mut pieces = Vec::new();
+        for range in &self.items {
+            let inside =
+                |one: &&Impl| one.behind.is_none() && range.start <= one.range.start && one.range.end <= range.end;
+            let own: Vec<&Impl> = impls.iter().filter(inside).collect();
+            if own.is_empty() {
+                pieces.push(Piece { before: String::new(), range: range.clone(), after: "" });
+            }
+            pieces.extend(own.into_iter().map(|one| {
+                let (header, after) =
+                    if one.is_part { (format!("{} {{ ", one.header), " } };") } else { (String::new(), " };") };
+                Piece { before: format!("const {}{OPENS}{header}", one.name), range: one.range.clone(), after }
+            }));
+        }
+        pieces
+    }
+
+    /// Its items alone, on the lines on which they stood.
+    pub fn items_alone(&self) -> String {
+        let mut text = self.text.clone();
+        let mut end = 0;
+        for range in &self.items {
+            blank(&mut text, end..range.start);
+            end = range.end;
+        }
+        let whole = text.len();
+        blank(&mut text, end..whole);
+        text
     }
 
     /// On which lines of [`wrapped`](Self::wrapped) new variables are kept, and old ones put back.
@@ -73,7 +115,7 @@ impl Cell {
             return wrapped.checked_sub(1).filter(|line| *line > 0);
         }
         let mut first = old + 1;
-        for range in &self.items {
+        for Piece { range, .. } in self.pieces() {
             let lines = self.text[range.clone()].matches('\n').count() + 1;
             if (first..first + lines).contains(&wrapped) {
                 return Some(self.text[..range.start].matches('\n').count() + 1 + wrapped - first);
@@ -81,6 +123,14 @@ impl Cell {
             first += lines;
         }
         None
+    }
+
+    /// Which line of the cell stands on a line of the whole source that evcxr has made, where that is one of its items'.
+    pub fn line_of_item(&self, source: &str, line: usize) -> Option<usize> {
+        self.pieces().into_iter().find_map(|Piece { range, .. }| {
+            let within = line_within(source, &self.text[range.clone()], line)?;
+            Some(self.text[..range.start].matches('\n').count() + within)
+        })
     }
 
     /// A function with the cell as its body, for the compiler to judge. The first line is ours, the cell begins on the
@@ -94,6 +144,19 @@ impl Cell {
             }
         }
     }
+}
+
+/// An item, or a part of one, with what stands around it.
+struct Piece {
+    before: String,
+    range: Range<usize>,
+    after: &'static str,
+}
+
+/// Which line of a text, from 1, a line of a source that holds it is; none where it is none of the text's.
+pub fn line_within(source: &str, text: &str, line: usize) -> Option<usize> {
+    let before = source[..source.find(text)?].matches('\n').count();
+    line.checked_sub(before).filter(|within| (1..=text.matches('\n').count() + 1).contains(within))
 }
 
 /// What a cell is judged for.

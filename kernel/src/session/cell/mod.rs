@@ -7,12 +7,15 @@
 //! Items (`fn`, `struct`, `use`…) stay outside the closure, where evcxr keeps them for later cells.
 
 mod given;
+mod impls;
 mod parts;
 #[cfg(test)]
 mod tests;
 
-pub use given::{Judged, judged_alone, judged_as_it_is};
-pub use parts::{split_commands, statements, words};
+pub use given::{Judged, judged_alone, judged_as_it_is, line_within};
+pub use parts::{first_words, is_plain_function, split_commands, statements, without_items, words};
+
+pub use impls::{CONSTANT, OPENS, header_in};
 
 use parts::{bindings, names, take_attributes};
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,18 +31,22 @@ pub struct Variable {
     pub type_name: String,
     /// Whether it was bound with `mut`.
     pub mutable: bool,
+    /// Whether its cell made it of a function by name, and it is kept as a pointer.
+    pub is_pointer: bool,
 }
 
 /// Variables by name.
 pub type Variables = BTreeMap<String, Variable>;
 
-/// Variables that a cell uses up, so that they cannot be kept.
+/// Variables that a cell uses up, so that they cannot be kept, and those that are kept as something else.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Moved {
     /// Of those that it found.
     pub old: BTreeSet<String>,
     /// Of those that it made.
     pub new: BTreeSet<String>,
+    /// Those that it made of functions by name, and the type of pointers as which they are kept.
+    pub pointers: BTreeMap<String, String>,
 }
 
 /// A cell taken apart.
@@ -118,6 +125,11 @@ impl Cell {
     /// Whether it may wait for something async. evcxr would fetch and compile a runtime first, for a cell that cannot wait.
     pub fn may_await(&self) -> bool {
         self.words.contains("await")
+    }
+
+    /// Whether it defines a macro.
+    pub fn defines_macro(&self) -> bool {
+        self.items.iter().any(|range| self.text[range.clone()].contains("macro_rules!"))
     }
 
     /// Whether nothing is left to run or to compile.

@@ -85,6 +85,49 @@ pub(super) fn bindings(pattern: &syn::Pat, bound: &mut BTreeMap<String, bool>) {
     syn::visit::visit_pat(&mut Names(bound), pattern);
 }
 
+/// A source of items without those that have these names, line by line as it was. What is no source stays whole.
+pub fn without_items(source: &str, gone: &BTreeSet<String>) -> String {
+    let mut source = source.to_owned();
+    let Ok(file) = syn::parse_file(&source) else { return source };
+    let mut goes = false;
+    for item in &file.items {
+        let range = item.span().byte_range();
+        // An `impl` goes with the definition that it stands behind, as it does in evcxr.
+        if !matches!(item, syn::Item::Impl(_)) {
+            goes = names(&source[range.clone()]).iter().any(|name| gone.contains(name));
+        }
+        if goes {
+            blank(&mut source, range);
+        }
+    }
+    source
+}
+
+/// Whether an item is a function that no type can depend on: types are made of constants alone.
+pub fn is_plain_function(item: &str) -> bool {
+    matches!(syn::parse_str::<syn::Item>(item), Ok(syn::Item::Fn(function)) if function.sig.constness.is_none())
+}
+
+/// The first words of all paths in a type: the others are named inside what those name.
+pub fn first_words(type_name: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut rest = type_name;
+    let mut inside = false;
+    while let Some(c) = rest.chars().next() {
+        let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
+        if end == 0 {
+            inside = rest.starts_with("::");
+            rest = &rest[if inside { 2 } else { c.len_utf8() }..];
+            continue;
+        }
+        if !inside {
+            found.push(rest[..end].to_owned());
+        }
+        rest = &rest[end..];
+    }
+    found
+}
+
 /// The names that an item brings into scope; an `impl` has none.
 pub(super) fn names(item: &str) -> Vec<String> {
     use syn::Item;

@@ -4,7 +4,7 @@
 use super::*;
 
 fn kept(names: &[&str]) -> Variables {
-    let variable = || Variable { type_name: "i32".into(), mutable: false };
+    let variable = || Variable { type_name: "i32".into(), mutable: false, is_pointer: false };
     names.iter().map(|name| ((*name).to_owned(), variable())).collect()
 }
 
@@ -52,7 +52,7 @@ fn lines_keep_their_numbers() {
     let code = ":dep x = \"1\"\nuse a::b;\nlet é = 1;\nfn f() {\n  2\n}\né + f()";
     let cell = Cell::parse(code).unwrap();
     assert_eq!(cell.commands, [":dep x = \"1\""]);
-    let wrapped = cell.wrapped(1, &Variables::new(), &Moved::default());
+    let wrapped = cell.wrapped(1, &Variables::new(), &Moved::default(), &BTreeSet::new());
     let lines: Vec<_> = wrapped.lines().collect();
     assert_eq!(lines[3], "let é = 1;");
     assert!(lines[7].starts_with("match &(é + f()) { candlewick_value => "), "{wrapped}");
@@ -73,7 +73,7 @@ fn what_is_said_of_the_whole_file_stands_before_everything() {
         (cell.attributes.as_str(), &cell.ignored[..]),
         ("#![allow( unused, dead_code )] ", &["#![deny(warnings)]".to_owned()][..])
     );
-    let wrapped = cell.wrapped(1, &Variables::new(), &Moved::default());
+    let wrapped = cell.wrapped(1, &Variables::new(), &Moved::default(), &BTreeSet::new());
     assert!(wrapped.starts_with("#![allow( unused, dead_code )] (::candlewick::cell::run)"), "{wrapped}");
     assert_eq!(wrapped.lines().nth(7), Some("let é = 1;"), "{wrapped}");
     assert!(wrapped.ends_with("\nfn f() {}\n"), "{wrapped}");
@@ -85,7 +85,7 @@ fn what_is_said_of_the_whole_file_stands_before_everything() {
 fn only_variables_that_are_mentioned_are_taken_and_moved_ones_do_not_come_back() {
     let cell = Cell::parse("println!(\"{a}\"); drop(b);").unwrap();
     let moved = Moved { old: BTreeSet::from(["b".to_owned()]), ..Moved::default() };
-    let wrapped = cell.wrapped(1, &kept(&["a", "b", "c"]), &moved);
+    let wrapped = cell.wrapped(1, &kept(&["a", "b", "c"]), &moved, &BTreeSet::new());
     assert!(wrapped.contains("take::<i32>(\"a\")") && wrapped.contains("take::<i32>(\"b\")"));
     assert!(!wrapped.contains("\"c\""));
     assert!(wrapped.contains("{ ::candlewick::cell::put_back(\"a\", a); }") && !wrapped.contains("put_back(\"b\""));
@@ -94,7 +94,7 @@ fn only_variables_that_are_mentioned_are_taken_and_moved_ones_do_not_come_back()
 #[test]
 fn what_ends_a_cell_is_shown_only_without_semicolon() {
     for (code, shown) in [("a", true), ("a;", false), ("f(x)?", true), ("vec![1]", true), ("for i in 0..3 {}", true)] {
-        let wrapped = Cell::parse(code).unwrap().wrapped(1, &Variables::new(), &Moved::default());
+        let wrapped = Cell::parse(code).unwrap().wrapped(1, &Variables::new(), &Moved::default(), &BTreeSet::new());
         assert_eq!(wrapped.contains("candlewick_value.evcxr_display();"), shown, "{code}");
     }
 }
@@ -113,4 +113,45 @@ fn what_is_not_rust_is_left_to_the_compiler() {
     assert!(Cell::parse("let = ;").is_err());
     assert!(Cell::parse("let s = \"open").is_err());
     assert!(Cell::parse("").unwrap().is_empty() && Cell::parse("\n:vars\n").unwrap().is_empty());
+}
+
+#[test]
+fn impls_that_stand_alone_have_constants_part_by_part() {
+    let code = "impl<T> Net<T> {\n    /// Words.\n    fn a(&self) {}\n    const B: u8 = 1;\n}\nimpl Drop for Net<u8> {\n    fn drop(&mut self) {}\n}\nstruct Net<T>(T);\nimpl Net<i8> { fn c() {} }";
+    let cell = Cell::parse(code).unwrap();
+    let impls = cell.impls();
+    let about: Vec<_> = impls.iter().map(|one| (one.header.as_str(), one.is_part, one.behind.as_deref())).collect();
+    assert_eq!(
+        about,
+        [
+            ("impl<T> Net<T>", true, None),
+            ("impl<T> Net<T>", true, None),
+            ("impl Drop for Net<u8>", false, None),
+            ("impl Net<i8>", true, Some("Net")),
+        ]
+    );
+    let wrapped = cell.wrapped(1, &Variables::new(), &Moved::default(), &[impls[3].name.clone()].into());
+    let lines: Vec<&str> = wrapped.lines().collect();
+    let at = |text: &str| 1 + lines.iter().position(|line| line.contains(text)).unwrap();
+    assert!(lines[at("fn a(&self)") - 2].ends_with(": () = { impl<T> Net<T> { /// Words."), "{wrapped}");
+    for (text, line) in [("fn a(", 3), ("const B: u8", 4), ("fn drop(", 7), ("struct Net", 9), ("fn c()", 10)] {
+        assert_eq!(cell.line_of(at(text)), Some(line), "{text}");
+        assert_eq!(cell.line_of_item(&wrapped, at(text)), Some(line), "{text}");
+    }
+    // What stood alone before, and stands behind its type now, makes room.
+    assert!(wrapped.ends_with(&format!("const {}: () = ();\n", impls[3].name)), "{wrapped}");
+    let again = Cell::parse("impl<T>  Net<T> {\n\n fn a(&self) { self.b() } }").unwrap();
+    assert_eq!(again.impls()[0].name, impls[0].name);
+    assert_ne!(impls[0].name, impls[1].name);
+}
+
+#[test]
+fn what_a_type_is_made_of_begins_a_path() {
+    assert_eq!(first_words("std::vec::Vec<net::Layer<'a, Net>>"), ["std", "net", "a", "Net"]);
+    assert_eq!(first_words("(i32, [Net; 3])"), ["i32", "Net", "3"]);
+    assert!(is_plain_function("fn f() {}") && !is_plain_function("const fn f() {}") && !is_plain_function("struct F;"));
+    let source = "use a::B;\nstruct C;\nimpl C {}\nfn d() {\n}\nimpl X {}\n";
+    let without = |names: &[&str]| without_items(source, &names.iter().map(|name| (*name).to_owned()).collect());
+    assert_eq!(without(&["C"]).split_whitespace().collect::<Vec<_>>().join(" "), "use a::B; fn d() { } impl X {}");
+    assert_eq!(without(&["C", "d"]).lines().count(), source.lines().count());
 }
