@@ -12,8 +12,7 @@ use candlewick::freeze::{FreezeOptions, Precision};
 use candlewick::models::{Activation, Backbone, BatchNorm, Convolution, InceptionV3, MobileNetV2, Trail};
 use candlewick::notebook::{self, Progress};
 use candlewick::prelude::{Frozen, Pixels, Preprocess};
-use gpu::{furthest, gpu, noise, numbers, photo};
-use std::process::{Command, Output};
+use gpu::{again, furthest, gpu, is_pretended, noise, numbers, photo};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A depthwise convolution with a batch norm and ReLU6, on a device.
@@ -210,18 +209,6 @@ fn a_gpu_leaves_no_way_back_but_candles_graph() {
     }
 }
 
-/// This program again, with one test of it and something in its environment.
-fn again(test: &str, environment: &[(&str, &str)]) -> Output {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", test, "--nocapture", "--test-threads=1"]);
-    command.env_remove("CANDLEWICK_DEVICE").envs(environment.iter().copied()).output().unwrap()
-}
-
-/// Whether the GPU is the one of `tests/pretend_gpu`, which does what its environment asks for.
-fn is_pretended() -> bool {
-    pick(DeviceChoice::Cuda(0)).is_ok_and(|picked| picked.why.contains("pretended"))
-}
-
 /// Not a test of its own: what [`a_pick_says_why`] asks for.
 #[test]
 fn print_picks() {
@@ -286,7 +273,7 @@ fn memory_that_runs_out_is_survived_or_said() {
         let start = ["features [", "error: "].iter().find_map(|words| said.find(words)).expect("features or an error");
         (said[start..].lines().next().unwrap_or_default().to_owned(), ran_out)
     };
-    let (all, two, none) = (said("200000000"), said("40000000"), said("20000000"));
+    let (all, two, none) = (said("200000000"), said("60000000"), said("40000000"));
     assert!(all.0.starts_with("features [") && all.1 == 0, "{all:?}");
     assert_eq!((&two.0, two.1), (&all.0, 1), "in halves the same");
     let (none, ran_out) = none;

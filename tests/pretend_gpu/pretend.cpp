@@ -4,8 +4,10 @@
 // They show nothing of speed, of what runs at the same time, or of candle's own kernels, which are written anew here.
 //
 // `PRETEND_MEMORY` is how many bytes it has (2 GiB otherwise), `PRETEND_FREE` how many it says are free, `PRETEND_GPUS` how
-// many GPUs there are (one otherwise). With `PRETEND_IDLE` its kernels do nothing.
+// many GPUs there are (one otherwise). With `PRETEND_IDLE` its kernels do nothing, with `PRETEND_TELL` it says what memory it
+// gives.
 #include "../../crate/src/cuda/kernels.cu"
+#include "../../crate/src/cuda/frozen.cu"
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -160,7 +162,7 @@ static void run(void (*kernel)(Plan, const A *, const B *, const C *, O *), unsi
     if (wanted == #name) return run(name, threads, at), true;
 #define TYPE(T)                                                                                                           \
     TRY(depthwise_##T) TRY(depthwise_to_input_##T) TRY(depthwise_to_kernel_##T) TRY(unroll_##T) TRY(roll_up_##T) TRY(scale_##T) TRY(scale_to_both_##T)      \
-    TRY(finish_##T) TRY(relu_##T) TRY(relu_backward_##T) TRY(max_pool_##T) TRY(max_pool_backward_##T) TRY(planes_##T)
+    TRY(finish_##T) TRY(relu_##T) TRY(relu_backward_##T) TRY(max_pool_##T) TRY(max_pool_backward_##T) TRY(planes_##T) FROZEN_NAMES(TRY, T)
 
 static bool ours(const std::string &wanted, unsigned threads, Arguments at) {
     TYPE(f32) TYPE(f16) TYPE(bf16)
@@ -185,6 +187,7 @@ struct Function {
 static Status allocate(uint64_t *address, size_t bytes) {
     std::lock_guard<std::mutex> guard(only_one);
     if (in_use + bytes > (size_t)memory()) return fprintf(stderr, "the pretended GPU is out of memory\n"), OUT_OF_MEMORY;
+    if (getenv("PRETEND_TELL")) fprintf(stderr, "the pretended GPU gives %zu bytes\n", bytes);
     // Filled with NaN: what a kernel does not write is seen.
     void *made = malloc(bytes ? bytes : 1);
     memset(made, 0xff, bytes);
@@ -316,6 +319,12 @@ Status cublasGemmStridedBatchedEx(void *, int ta, int tb, int m, int n, int k, c
         }
     }
     return OK;
+}
+// As the plan of a frozen network multiplies: one product, its second factor as it lies.
+Status cublasGemmEx(void *handle, int ta, int tb, int m, int n, int k, const void *alpha, const void *a, int at, int lda,
+                    const void *b, int bt, int ldb, const void *beta, void *c, int ct, int ldc, int compute, int algorithm) {
+    return cublasGemmStridedBatchedEx(handle, ta, tb, m, n, k, alpha, a, at, lda, 0, b, bt, ldb, 0, beta, c, ct, ldc, 0, 1, compute,
+                                      algorithm);
 }
 Status curandCreateGenerator(void **generator, int) { return *generator = (void *)5, OK; }
 Status curandDestroyGenerator(void *) { return OK; }

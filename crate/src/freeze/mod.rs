@@ -8,8 +8,8 @@
 //! in plain candle. Both give the features of the unfrozen model within 1e-4 of their largest, and neither lets a
 //! gradient through.
 //!
-//! Where [`device::pick`](crate::device::pick) finds a GPU, it is the folded network there, batch after batch, in f32 or in
-//! halves ([`FreezeOptions`]).
+//! Where [`device::pick`](crate::device::pick) finds a GPU, it is a plan of launches there, batch after batch, in f32 or in
+//! halves ([`FreezeOptions`]), in memory that the first batch takes and the next ones use again.
 
 mod cpu;
 mod engine;
@@ -17,6 +17,8 @@ mod engine;
 mod gpu;
 mod graph;
 mod kernels;
+#[cfg(any(feature = "cuda", test))]
+mod launches;
 mod options;
 mod photo;
 mod plan;
@@ -30,6 +32,8 @@ mod tests;
 
 pub use cpu::CpuLevel;
 pub(crate) use engine::Engine;
+#[cfg(feature = "cuda")]
+pub(crate) use launches::{At, Launches, Machine, Photos, Product, Region, SLOTS};
 pub use options::{FreezeOptions, Precision};
 pub use unfreeze::{Normalise, Unfreeze};
 pub(crate) use unfreeze::{compile, digest, unknown};
@@ -86,9 +90,12 @@ impl MobileNetV2 {
         let frozen = if planned(&device, options) {
             folded.compiled(CpuLevel::detect()?)?
         } else {
-            let digest = digest_of(folded.plan_spec()?.convolutions());
+            let spec = folded.plan_spec()?;
             let narrow = folded.converted(&|tensor| Ok(tensor.to_dtype(options.precision.dtype())?))?;
-            Frozen::on_device(folded, narrow, &device, &digest, options)?
+            let engine = Engine::on_device(Arc::new(narrow), &device, &digest_of(spec.convolutions()), options)?;
+            #[cfg(feature = "cuda")]
+            let engine = engine.launching(|| Launches::of_blocks(&spec, &folded.spec.preprocess))?;
+            Frozen::on_device(folded, engine, options)
         };
         Ok(Frozen { unfolded: Arc::new(self), options, ..frozen })
     }
@@ -139,9 +146,13 @@ impl InceptionV3 {
         let frozen = if planned(&device, options) {
             folded.compiled(CpuLevel::detect()?)?
         } else {
-            let digest = graph_digest(&folded.graph_spec()?);
+            let spec = folded.graph_spec()?;
             let narrow = folded.converted(&|tensor| Ok(tensor.to_dtype(options.precision.dtype())?))?;
-            Frozen::on_device(folded, narrow, &device, &digest, options)?
+            let engine = Engine::on_device(Arc::new(narrow), &device, &graph_digest(&spec), options)?;
+            // With cuDNN its larger kernels are cuDNN's, which candle calls.
+            #[cfg(all(feature = "cuda", not(feature = "cudnn")))]
+            let engine = engine.launching(|| Launches::of_graph(&spec, &folded.spec.preprocess))?;
+            Frozen::on_device(folded, engine, options)
         };
         Ok(Frozen { unfolded: Arc::new(self), options, ..frozen })
     }
@@ -213,11 +224,10 @@ impl<B: Backbone> Frozen<B> {
         Ok(Self { engine, unfolded: Arc::clone(&backbone), backbone, options: FreezeOptions::default() })
     }
 
-    /// `narrow` is the backbone in the numbers that the options ask for.
-    fn on_device(backbone: B, narrow: B, device: &Device, digest: &str, options: FreezeOptions) -> Result<Self> {
+    /// With an engine that was made of the backbone for a device.
+    fn on_device(backbone: B, engine: Engine, options: FreezeOptions) -> Self {
         let backbone = Arc::new(backbone);
-        let engine = Arc::new(Engine::on_device(Arc::new(narrow), device, digest, options)?);
-        Ok(Self { engine, unfolded: Arc::clone(&backbone), backbone, options })
+        Self { engine: Arc::new(engine), unfolded: Arc::clone(&backbone), backbone, options }
     }
 
     /// The folded network in plain candle and f32, through which gradients can flow: for heat maps and filters. It is where

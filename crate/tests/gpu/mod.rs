@@ -4,6 +4,7 @@
 
 use candlewick::device::{DeviceChoice, pick};
 use candlewick::prelude::{DType, Device, Pixels, Tensor};
+use std::process::{Command, Output};
 
 /// The GPU, or a word that there is none.
 pub fn gpu() -> Option<Device> {
@@ -51,4 +52,16 @@ pub fn photo(seed: usize, side: usize) -> Pixels {
             + noise as u8
     };
     Pixels::new(side, side, (0..side * side * 3).map(byte).collect()).unwrap()
+}
+
+/// This program again, with one test of it and something in its environment.
+pub fn again(test: &str, environment: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", test, "--nocapture", "--test-threads=1"]);
+    command.env_remove("CANDLEWICK_DEVICE").envs(environment.iter().copied()).output().unwrap()
+}
+
+/// Whether the GPU is the one of `tests/pretend_gpu`, which does what its environment asks for.
+pub fn is_pretended() -> bool {
+    pick(DeviceChoice::Cuda(0)).is_ok_and(|picked| picked.why.contains("pretended"))
 }
