@@ -132,9 +132,9 @@ impl Engine {
         let features = self.backbone.spec().features;
         #[cfg(feature = "cuda")]
         if self.device().is_cuda() {
-            let (backbone, options) = (&*self.backbone, self.options.unwrap_or_default());
-            let plan = self.launches.as_ref();
-            let rows = super::gpu::features_of_all((backbone, plan), options, photos, photo, progress)?;
+            let by = (&*self.backbone, self.launches.as_ref());
+            let precision = self.options.unwrap_or_default().precision;
+            let rows = super::gpu::features_of_all(by, precision, photos, photo, progress)?;
             return Ok(Tensor::from_vec(rows, (photos, features), &Device::Cpu)?);
         }
         let mut rows = vec![0.0; photos * features];
@@ -199,7 +199,7 @@ impl Engine {
         let layers = self.backbone.layers();
         let made = match layer.checked_sub(1).and_then(|before| layers.get(before)) {
             None => photo,
-            Some(before) => self.computed(|| self.backbone.layer(&photo, &before.name))?,
+            Some(before) => self.backbone.layer(&photo, &before.name)?,
         };
         let made = made.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
         if made.len() != out.len() {
@@ -298,7 +298,7 @@ impl Engine {
         if let Some(features) = self.launched(photos)? {
             return Ok(features.to_device(photos.device())?);
         }
-        let features = self.computed(|| self.backbone.features(&photos.detach()))?;
+        let features = self.backbone.features(&photos.detach())?;
         Ok(features.to_device(photos.device())?.detach())
     }
 
@@ -313,15 +313,6 @@ impl Engine {
         Ok(plan.of_planes(&photos.detach().to_device(self.device())?)?)
     }
 
-    /// What `work` computes on the device, its products as fine as the options say.
-    fn computed(&self, work: impl FnOnce() -> Result<Tensor>) -> Result<Tensor> {
-        #[cfg(feature = "cuda")]
-        if self.device().is_cuda() {
-            return super::gpu::with_tf32(self.options.is_some_and(|options| options.tf32), work);
-        }
-        work()
-    }
-
     /// As [`Backbone::logits`], by the plan where it fits.
     pub(super) fn logits(&self, photos: &Tensor) -> Result<Tensor> {
         if let (Some((weight, bias)), Some(features)) = (&self.classifier, self.planned(photos)?) {
@@ -330,10 +321,10 @@ impl Engine {
         }
         #[cfg(feature = "cuda")]
         if let (Some((weight, bias)), Some(features)) = (self.backbone.classifier(), self.launched(photos)?) {
-            let logits = self.computed(|| Ok(features.matmul(&weight.t()?)?.broadcast_add(bias)?))?;
+            let logits = features.matmul(&weight.t()?)?.broadcast_add(bias)?;
             return Ok(logits.to_device(photos.device())?.detach());
         }
-        let logits = self.computed(|| self.backbone.logits(&photos.detach()))?;
+        let logits = self.backbone.logits(&photos.detach())?;
         Ok(logits.to_device(photos.device())?.detach())
     }
 }

@@ -1,6 +1,6 @@
 //! Frozen features by a GPU: photos as bytes through pinned memory, batches as large as the memory allows.
 
-use super::FreezeOptions;
+use super::Precision;
 use super::stream::{Batches, Trouble, Work, batch_for, batch_of_plan, stream};
 use crate::cuda::{OnGpu, Pinned, normalise, run_into, upload};
 use crate::device::free_memory;
@@ -10,24 +10,11 @@ use crate::notebook::Progress;
 use crate::{Error, Result};
 use candle_core::{CpuStorage, CudaStorage, CustomOp3, DType, Device, Layout, Shape, Tensor, bail};
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
-
-/// What `work` gives, its f32 products rounded to TF32 or not: candle asks one switch for all the process.
-pub(super) fn with_tf32<T>(tf32: bool, work: impl FnOnce() -> T) -> T {
-    use candle_core::cuda_backend::{gemm_reduced_precision_f32, set_gemm_reduced_precision_f32};
-    static SWITCH: Mutex<()> = Mutex::new(());
-    let _only_us = SWITCH.lock().unwrap_or_else(PoisonError::into_inner);
-    let before = gemm_reduced_precision_f32();
-    set_gemm_reduced_precision_f32(tf32);
-    let result = work();
-    set_gemm_reduced_precision_f32(before);
-    result
-}
 
 /// The features of all photos, one row behind the other.
 pub(super) fn features_of_all(
     (backbone, plan): (&dyn Backbone, Option<&OnGpu>),
-    options: FreezeOptions,
+    precision: Precision,
     photos: usize,
     read: &(dyn Fn(usize) -> Result<Pixels> + Sync),
     progress: &Progress,
@@ -40,10 +27,10 @@ pub(super) fn features_of_all(
         None => {
             let size = |(channels, height, width): (usize, usize, usize)| channels * height * width;
             let largest = backbone.layers().iter().map(|layer| size(layer.output)).max().unwrap_or(0);
-            let dtype = options.precision.dtype();
+            let dtype = precision.dtype();
             let (factor, summand) = spec.preprocess.factor_and_summand();
             let (factor, summand) = (Tensor::new(&factor, device)?, Tensor::new(&summand, device)?);
-            let candle = Candle { backbone, tf32: options.tf32, planes: Planes(dtype), factor, summand };
+            let candle = Candle { backbone, planes: Planes(dtype), factor, summand };
             (By::Candle(candle), batch_for(free, largest, dtype.size_in_bytes()))
         }
     };
@@ -67,7 +54,6 @@ enum By<'a> {
 
 struct Candle<'a> {
     backbone: &'a dyn Backbone,
-    tf32: bool,
     planes: Planes,
     factor: Tensor,
     summand: Tensor,
@@ -101,7 +87,7 @@ impl Batches for Gpu<'_> {
 impl Candle<'_> {
     fn features(&self, bytes: &Tensor) -> Result<Vec<f32>> {
         let planes = bytes.apply_op3_no_bwd(&self.factor, &self.summand, &self.planes)?;
-        let features = with_tf32(self.tf32, || self.backbone.features(&planes))?;
+        let features = self.backbone.features(&planes)?;
         // Waits for the device, so that what it lacks is said here.
         Ok(features.flatten_all()?.to_vec1::<f32>()?)
     }

@@ -149,9 +149,11 @@ impl InceptionV3 {
             let spec = folded.graph_spec()?;
             let narrow = folded.converted(&|tensor| Ok(tensor.to_dtype(options.precision.dtype())?))?;
             let engine = Engine::on_device(Arc::new(narrow), &device, &graph_digest(&spec), options)?;
-            // With cuDNN its larger kernels are cuDNN's, which candle calls.
-            #[cfg(all(feature = "cuda", not(feature = "cudnn")))]
-            let engine = engine.launching(|| Launches::of_graph(&spec, &folded.spec.preprocess))?;
+            #[cfg(feature = "cuda")]
+            let engine = match for_cudnn(options.precision) {
+                true => engine,
+                false => engine.launching(|| Launches::of_graph(&spec, &folded.spec.preprocess))?,
+            };
             Frozen::on_device(folded, engine, options)
         };
         Ok(Frozen { unfolded: Arc::new(self), options, ..frozen })
@@ -178,6 +180,13 @@ impl InceptionV3 {
 /// Whether a plan of our own computes so: on the CPU, in f32.
 fn planned(device: &Device, options: FreezeOptions) -> bool {
     device.is_cpu() && options.precision == Precision::F32
+}
+
+/// Whether kernels larger than 1x1 are cuDNN's, by way of candle 0.11: of bf16 alone. Of f32 it lets cuDNN round factors to
+/// TF32, asked for or not, and sums f16 in f16.
+#[cfg(feature = "cuda")]
+pub(crate) fn for_cudnn(precision: Precision) -> bool {
+    cfg!(feature = "cudnn") && precision == Precision::Bf16
 }
 
 /// A digest of all that InceptionV3's numbers depend on.
