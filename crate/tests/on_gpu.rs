@@ -239,6 +239,13 @@ fn a_pick_says_why() {
         idle.contains("Automatic -> the CPU: the GPU cannot be used (it computes other numbers than the CPU)"),
         "{idle}"
     );
+    let old = said(&[("PRETEND_OLD", "1")]);
+    let words = "the GPU cannot be used (its driver is older than the CUDA toolkit of this build";
+    assert!(
+        old.contains(&format!("Automatic -> the CPU: {words}")) && old.contains(&format!("cuda:0: {words}")),
+        "{old}"
+    );
+    assert!(old.contains("install a newer driver"), "{old}");
     let cpu = said(&[("CANDLEWICK_DEVICE", "cpu")]);
     assert!(cpu.contains("Automatic -> the CPU: it was asked for"), "{cpu}");
     let wrong = said(&[("CANDLEWICK_DEVICE", "gpu")]);
@@ -251,9 +258,17 @@ fn print_features() {
     if std::env::var_os("PRETEND_MEMORY").is_none() {
         return;
     }
-    let frozen = MobileNetV2::random(7).unwrap().freeze().unwrap();
     let progress = Progress::new("photos", Some(4), "photos");
-    match frozen.features_of_all(4, |index| Ok(photo(index, 224)), &progress) {
+    let frozen = MobileNetV2::random(7).unwrap().freeze();
+    let features = frozen.and_then(|frozen| {
+        let features = frozen.features_of_all(4, |index| Ok(photo(index, 224)), &progress)?;
+        if std::env::var_os("PRETEND_FREE").is_none() {
+            let x = Tensor::zeros((64, 3, 224, 224), DType::F32, &Device::Cpu)?;
+            frozen.features(&x).map_or_else(|why| println!("too many: {why}"), drop);
+        }
+        Ok(features)
+    });
+    match features {
         Ok(features) => println!("features {:?}", numbers(&features.narrow(1, 0, 3).unwrap())),
         Err(error) => println!("error: {error}"),
     }
@@ -279,6 +294,12 @@ fn memory_that_runs_out_is_survived_or_said() {
     let (none, ran_out) = none;
     assert_eq!(ran_out, 2, "tried once more, and no more");
     assert!(none.contains("2 photos at a time of 224x224") && none.contains("CANDLEWICK_DEVICE=cpu"), "{none}");
+    let (nothing, _) = said("15000000");
+    assert!(nothing.contains("the GPU's memory is too small for mobilenet_v2 with its weights: End what"), "{nothing}");
+    assert!(nothing.contains("CANDLEWICK_DEVICE=cpu"), "{nothing}");
+    let many = again("print_features", &[("PRETEND_MEMORY", "200000000")]);
+    let many = String::from_utf8(many.stdout).unwrap();
+    assert!(many.contains("too many: the GPU's memory is too small for photos [64, 3, 224, 224] at a time"), "{many}");
 }
 
 /// Not a test of its own: what [`an_interrupt_ends_a_batch_half_read`] asks for.

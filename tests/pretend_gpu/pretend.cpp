@@ -5,7 +5,7 @@
 //
 // `PRETEND_MEMORY` is how many bytes it has (2 GiB otherwise), `PRETEND_FREE` how many it says are free, `PRETEND_GPUS` how
 // many GPUs there are (one otherwise). With `PRETEND_IDLE` its kernels do nothing, with `PRETEND_TELL` it says what memory it
-// gives.
+// gives, with `PRETEND_OLD` it is too old for any kernel.
 #include "../../crate/src/cuda/kernels.cu"
 #include "../../crate/src/cuda/frozen.cu"
 #include <cmath>
@@ -19,7 +19,7 @@
 #include <vector>
 
 typedef int Status;
-enum { OK = 0, INVALID = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, NOT_FOUND = 500 };
+enum { OK = 0, INVALID = 1, OUT_OF_MEMORY = 2, OLD = 222, NOT_FOUND = 500 };
 static std::mutex only_one;
 
 static long setting(const char *name, long otherwise) {
@@ -235,7 +235,8 @@ Status cuCtxSetCurrent(void *) { return OK; }
 Status cuCtxGetCurrent(void **context) { return *context = (void *)1, OK; }
 Status cuCtxSynchronize() { return OK; }
 Status cuGetErrorName(Status status, const char **name) {
-    return *name = status == OUT_OF_MEMORY ? "CUDA_ERROR_OUT_OF_MEMORY" : "CUDA_ERROR_PRETENDED", OK;
+    *name = status == OUT_OF_MEMORY ? "CUDA_ERROR_OUT_OF_MEMORY" : status == OLD ? "CUDA_ERROR_UNSUPPORTED_PTX_VERSION" : "CUDA_ERROR_PRETENDED";
+    return OK;
 }
 Status cuGetErrorString(Status, const char **text) { return *text = "of a pretended GPU", OK; }
 Status cuStreamCreate(void **stream, unsigned) { return *stream = (void *)2, OK; }
@@ -269,6 +270,7 @@ Status cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t bytes, void *) {
     return within(to, bytes) && within(from, bytes) ? (memmove((void *)to, (void *)from, bytes), OK) : INVALID;
 }
 Status cuModuleLoadData(void **module, const void *image) {
+    if (getenv("PRETEND_OLD")) return OLD;
     auto text = std::string((const char *)image);
     return *module = new Module{text.find("depthwise_to_kernel_bf16") != std::string::npos, text}, OK;
 }

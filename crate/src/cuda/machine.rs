@@ -4,7 +4,7 @@
 
 use super::gpu::{self, Pinned};
 use super::{BLOCK, Launch};
-use crate::freeze::{At, Launches, Machine, Photos, Product, Region, SLOTS};
+use crate::freeze::{At, LaunchTiming, Launches, Machine, Photos, Product, Region, SLOTS, Work};
 use candle_core::cuda_backend::WrapErr;
 use candle_core::cuda_backend::cudarc::cublas::{result::gemm_ex, sys};
 use candle_core::cuda_backend::cudarc::driver::{
@@ -15,6 +15,7 @@ use candle_core::{CudaDevice, CudaStorage, DType, Device, Result, Storage, Tenso
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 /// A network's launches with all that they need, on one GPU.
 pub(crate) struct OnGpu {
@@ -122,6 +123,30 @@ impl OnGpu {
         Ok(Some(Tensor::from_storage(storage, (count, self.launches.features), BackpropOp::none(), false)))
     }
 
+    /// How long each step takes for so many photos, the mean of `repeats` in a row, in the plan's order.
+    pub fn timings(&self, photos: usize, repeats: usize) -> Result<Vec<LaunchTiming>> {
+        let stream = self.device.cuda_stream();
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let (base, places, _used) = self.ready(&mut memory, photos, &stream)?;
+        let mut timings = Vec::new();
+        let mut measure = |work: Work, step: &mut dyn FnMut() -> Result<()>| {
+            step()?;
+            stream.synchronize().w()?;
+            let began = Instant::now();
+            (0..repeats).try_for_each(|_| step())?;
+            stream.synchronize().w()?;
+            let seconds = began.elapsed().as_secs_f64() / repeats.max(1) as f64;
+            let bytes = (work.numbers * self.dtype.size_in_bytes()) as f64;
+            timings.push(LaunchTiming { what: work.what, seconds, bytes, operations: work.operations as f64 });
+            Ok(())
+        };
+        let input = base + places.photos as u64;
+        self.with_running((base, &places), input, base + places.features as u64, |running| {
+            self.launches.each(Photos::Bytes, photos, running, &mut measure)
+        })?;
+        Ok(timings)
+    }
+
     /// Memory for so many photos: what is there, where that is enough.
     fn ready<'a>(
         &self,
@@ -160,13 +185,17 @@ impl OnGpu {
         Places { photos: at, slots, unrolled, features, all }
     }
 
-    fn start(
+    fn start(&self, kind: Photos, photos: usize, memory: (u64, &Places), input: u64, features: u64) -> Result<()> {
+        self.with_running(memory, input, features, |running| self.launches.run(kind, photos, running))
+    }
+
+    /// Has `work` start launches in this memory.
+    fn with_running(
         &self,
-        kind: Photos,
-        photos: usize,
         (base, places): (u64, &Places),
         input: u64,
         features: u64,
+        work: impl FnOnce(&mut Running<'_>) -> Result<()>,
     ) -> Result<()> {
         let stream = self.device.cuda_stream();
         let (weights, weights_layout) = self.weights.storage_and_layout();
@@ -176,8 +205,7 @@ impl OnGpu {
         };
         let (weights, _weights) = gpu::optional(Some((weights, weights_layout)), &stream)?;
         let (constants, _constants) = gpu::optional(Some((constants, constants_layout)), &stream)?;
-        let mut running = Running { plan: self, base, places, input, features, weights, constants };
-        self.launches.run(kind, photos, &mut running)
+        work(&mut Running { plan: self, base, places, input, features, weights, constants })
     }
 }
 

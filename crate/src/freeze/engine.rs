@@ -284,6 +284,12 @@ impl Engine {
         Ok(best)
     }
 
+    /// As `Frozen::launch_timings`.
+    #[cfg(feature = "cuda")]
+    pub(super) fn launch_timings(&self, photos: usize, repeats: usize) -> Result<Vec<super::LaunchTiming>> {
+        Ok(self.launches.as_ref().map_or_else(|| Ok(Vec::new()), |plan| plan.timings(photos, repeats))?)
+    }
+
     /// What the backbone is.
     pub(crate) fn spec(&self) -> &BackboneSpec {
         self.backbone.spec()
@@ -294,6 +300,14 @@ impl Engine {
         if let Some(features) = self.planned(photos)? {
             return Ok(features);
         }
+        #[cfg(feature = "cuda")]
+        return super::gpu::explained(self.features_there(photos), || format!("photos {:?} at a time", photos.dims()));
+        #[cfg(not(feature = "cuda"))]
+        self.features_there(photos)
+    }
+
+    /// The features by whatever is on the device.
+    fn features_there(&self, photos: &Tensor) -> Result<Tensor> {
         #[cfg(feature = "cuda")]
         if let Some(features) = self.launched(photos)? {
             return Ok(features.to_device(photos.device())?);

@@ -1,7 +1,7 @@
 //! Frozen features by a GPU: photos as bytes through pinned memory, batches as large as the memory allows.
 
 use super::Precision;
-use super::stream::{Batches, Trouble, Work, batch_for, batch_of_plan, stream};
+use super::stream::{Batches, Trouble, Work, batch_for, batch_of_plan, stream, too_small};
 use crate::cuda::{OnGpu, Pinned, normalise, run_into, upload};
 use crate::device::free_memory;
 use crate::images::Pixels;
@@ -91,6 +91,14 @@ impl Candle<'_> {
         // Waits for the device, so that what it lacks is said here.
         Ok(features.flatten_all()?.to_vec1::<f32>()?)
     }
+}
+
+/// The same, where memory has run out with what it ran out for.
+pub(super) fn explained<T>(result: Result<T>, what: impl FnOnce() -> String) -> Result<T> {
+    result.map_err(|error| match says_out_of_memory(&error) {
+        true => too_small(&what(), ""),
+        false => error,
+    })
 }
 
 /// Whether the driver or cuBLAS could not get memory. candle hands their words on, and not their codes.

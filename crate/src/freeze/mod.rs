@@ -33,7 +33,7 @@ mod tests;
 pub use cpu::CpuLevel;
 pub(crate) use engine::Engine;
 #[cfg(feature = "cuda")]
-pub(crate) use launches::{At, Launches, Machine, Photos, Product, Region, SLOTS};
+pub(crate) use launches::{At, Launches, Machine, Photos, Product, Region, SLOTS, Work};
 pub use options::{FreezeOptions, Precision};
 pub use unfreeze::{Normalise, Unfreeze};
 pub(crate) use unfreeze::{compile, digest, unknown};
@@ -85,19 +85,22 @@ impl MobileNetV2 {
     /// # Errors
     /// As for `freeze`.
     pub fn freeze_with(self, options: FreezeOptions) -> Result<Frozen<Self>> {
-        let device = pick(options.device)?.device;
-        let folded = self.folded()?.to_device(&device)?;
-        let frozen = if planned(&device, options) {
+        let frozen = with_room(&self.spec, || self.frozen_on(&pick(options.device)?.device, options))?;
+        Ok(Frozen { unfolded: Arc::new(self), options, ..frozen })
+    }
+
+    fn frozen_on(&self, device: &Device, options: FreezeOptions) -> Result<Frozen<Self>> {
+        let folded = self.folded()?.to_device(device)?;
+        Ok(if planned(device, options) {
             folded.compiled(CpuLevel::detect()?)?
         } else {
             let spec = folded.plan_spec()?;
             let narrow = folded.converted(&|tensor| Ok(tensor.to_dtype(options.precision.dtype())?))?;
-            let engine = Engine::on_device(Arc::new(narrow), &device, &digest_of(spec.convolutions()), options)?;
+            let engine = Engine::on_device(Arc::new(narrow), device, &digest_of(spec.convolutions()), options)?;
             #[cfg(feature = "cuda")]
             let engine = engine.launching(|| Launches::of_blocks(&spec, &folded.spec.preprocess))?;
             Frozen::on_device(folded, engine, options)
-        };
-        Ok(Frozen { unfolded: Arc::new(self), options, ..frozen })
+        })
     }
 
     /// The folded network compiled for `cpu`.
@@ -141,22 +144,25 @@ impl InceptionV3 {
     /// # Errors
     /// As for `freeze`.
     pub fn freeze_with(self, options: FreezeOptions) -> Result<Frozen<Self>> {
-        let device = pick(options.device)?.device;
-        let folded = self.folded()?.to_device(&device)?;
-        let frozen = if planned(&device, options) {
+        let frozen = with_room(&self.spec, || self.frozen_on(&pick(options.device)?.device, options))?;
+        Ok(Frozen { unfolded: Arc::new(self), options, ..frozen })
+    }
+
+    fn frozen_on(&self, device: &Device, options: FreezeOptions) -> Result<Frozen<Self>> {
+        let folded = self.folded()?.to_device(device)?;
+        Ok(if planned(device, options) {
             folded.compiled(CpuLevel::detect()?)?
         } else {
             let spec = folded.graph_spec()?;
             let narrow = folded.converted(&|tensor| Ok(tensor.to_dtype(options.precision.dtype())?))?;
-            let engine = Engine::on_device(Arc::new(narrow), &device, &graph_digest(&spec), options)?;
+            let engine = Engine::on_device(Arc::new(narrow), device, &graph_digest(&spec), options)?;
             #[cfg(feature = "cuda")]
             let engine = match for_cudnn(options.precision) {
                 true => engine,
                 false => engine.launching(|| Launches::of_graph(&spec, &folded.spec.preprocess))?,
             };
             Frozen::on_device(folded, engine, options)
-        };
-        Ok(Frozen { unfolded: Arc::new(self), options, ..frozen })
+        })
     }
 
     /// What the graph needs to know of the folded network.
@@ -174,6 +180,17 @@ impl InceptionV3 {
         let digest = graph_digest(&spec);
         let classifier = self.classifier.clone();
         Frozen::compiled(self, classifier, graph, digest, cpu)
+    }
+}
+
+/// What `freeze` makes of a network; where a GPU has not the memory for it, that is said.
+fn with_room<T>(spec: &BackboneSpec, freeze: impl FnOnce() -> Result<T>) -> Result<T> {
+    #[cfg(feature = "cuda")]
+    return gpu::explained(freeze(), || format!("{} with its weights", spec.name));
+    #[cfg(not(feature = "cuda"))]
+    {
+        let _ = spec;
+        freeze()
     }
 }
 
@@ -310,6 +327,32 @@ impl<B: Backbone> Frozen<B> {
     /// Where the photo is not of the backbone's side.
     pub fn timings(&self, photo: &Pixels, repeats: usize) -> Result<Vec<Duration>> {
         self.engine.timings(photo, repeats)
+    }
+}
+
+/// How long one step of a GPU's plan takes.
+#[cfg(feature = "cuda")]
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LaunchTiming {
+    /// The kernel; `product` is cuBLAS', `window, product` a convolution that is unrolled for it.
+    pub what: &'static str,
+    /// For all photos of the batch.
+    pub seconds: f64,
+    /// Bytes that it reads and writes, each once.
+    pub bytes: f64,
+    /// Multiplications and additions of products.
+    pub operations: f64,
+}
+
+#[cfg(feature = "cuda")]
+impl<B: Backbone> Frozen<B> {
+    /// As [`timings`](Self::timings) for the plan of a GPU: each of its steps, for a batch of so many photos, the mean of
+    /// `repeats` in a row. Empty where there is none.
+    ///
+    /// # Errors
+    /// Where the GPU has no memory for so many.
+    pub fn launch_timings(&self, photos: usize, repeats: usize) -> Result<Vec<LaunchTiming>> {
+        self.engine.launch_timings(photos, repeats)
     }
 }
 

@@ -152,13 +152,18 @@ fn run<D: Batches>(
 
 fn out_of_memory(photos: usize, side: usize) -> Error {
     let together = if photos == 1 { "a single photo".to_owned() } else { format!("{photos} photos at a time") };
+    too_small(&format!("{together} of {side}x{side}"), "half of the batch was tried already. ")
+}
+
+/// That the GPU has not the memory for something, and what to do about it.
+pub(super) fn too_small(what: &str, tried: &str) -> Error {
     Error::Setting {
         setting: "the GPU's memory",
-        got: format!("too small for {together} of {side}x{side}"),
-        want:
-            "half of the batch was tried already. End what else uses the GPU (`nvidia-smi` lists it), take another one \
-               (`CANDLEWICK_DEVICE=cuda:1`) or the CPU (`CANDLEWICK_DEVICE=cpu`)"
-                .to_owned(),
+        got: format!("too small for {what}"),
+        want: format!(
+            "{tried}End what else uses the GPU (`nvidia-smi` lists it), take another one (`CANDLEWICK_DEVICE=cuda:1`) or the \
+             CPU (`CANDLEWICK_DEVICE=cpu`)"
+        ),
     }
 }
 

@@ -24,6 +24,7 @@
 //! So: cuBLAS here; and in bf16 cuDNN by the feature `cudnn`, with which InceptionV3 has no plan of this kind. These are sums
 //! over shapes, and no measurements.
 
+mod sizes;
 mod write;
 
 #[cfg(test)]
@@ -162,6 +163,21 @@ impl Launches {
         }
     }
 
+    /// Hands each step, for so many photos, to `measure`: what it does, and a way to have it done once more.
+    pub fn each<M: Machine>(
+        &self,
+        kind: Photos,
+        photos: usize,
+        machine: &mut M,
+        measure: &mut Measure<'_>,
+    ) -> Result<()> {
+        let begin = self.begin.get(kind as usize);
+        begin
+            .into_iter()
+            .chain(&self.steps)
+            .try_for_each(|step| measure(step.work(photos), &mut || self.step(step, photos, machine)))
+    }
+
     /// Numbers that [`Region::Unrolled`] must have room for, with so many photos.
     pub fn unrolled(&self, photos: usize) -> usize {
         let of_step = |step: &Step| match step {
@@ -184,6 +200,44 @@ impl Launches {
             Step::Product { .. } => None,
         };
         self.begin.iter().chain(&self.steps).filter_map(kernel).collect()
+    }
+}
+
+/// Is handed what a step does, and a way to have it done.
+pub(crate) type Measure<'a> = dyn FnMut(Work, &mut dyn FnMut() -> Result<()>) -> Result<()> + 'a;
+
+/// What a step does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Work {
+    pub what: &'static str,
+    /// Numbers that go in and come out, each once; what is unrolled in between is both.
+    pub numbers: usize,
+    /// Multiplications and additions of products.
+    pub operations: usize,
+}
+
+impl Step {
+    fn work(&self, photos: usize) -> Work {
+        let of_product = |product: &Product, pixels: usize| {
+            let (inputs, outputs) = (pixels * product.depth, pixels * product.outputs);
+            (photos * (inputs + outputs), 2 * photos * inputs * product.outputs)
+        };
+        match self {
+            Self::Launch { launch, with, .. } => {
+                let out = launch.out.iter().product::<usize>();
+                let numbers = photos * (launch.input() + out * if with.is_some() { 2 } else { 1 });
+                Work { what: launch.kernel, numbers, operations: 0 }
+            }
+            Self::Product { pixels, product, .. } => {
+                let (numbers, operations) = of_product(product, *pixels);
+                Work { what: "product", numbers, operations }
+            }
+            Self::Unrolled { launch, pixels, product, .. } => {
+                let (numbers, operations) = of_product(product, *pixels);
+                let unrolled = photos * (launch.input() + launch.writes());
+                Work { what: "window, product", numbers: numbers + unrolled, operations }
+            }
+        }
     }
 }
 

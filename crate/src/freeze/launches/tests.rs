@@ -82,6 +82,19 @@ impl Machine for OnHost<'_> {
     }
 }
 
+/// Does nothing.
+struct Nothing;
+
+impl Machine for Nothing {
+    fn launch(&mut self, _: &Launch, _: At, _: Option<usize>, _: Option<At>, _: At) -> Result<()> {
+        Ok(())
+    }
+
+    fn multiply(&mut self, _: usize, _: &Product, _: At, _: At) -> Result<()> {
+        Ok(())
+    }
+}
+
 fn photos(count: usize, side: usize) -> Tensor {
     Tensor::from_vec(noise(5, count * 3 * side * side), (count, 3, side, side), &Device::Cpu).unwrap()
 }
@@ -168,15 +181,6 @@ fn few_photos_are_unrolled_at_a_time_and_all_are() {
 fn more_than_a_kernel_counts_is_refused_and_memory_is_added_up() {
     let net = MobileNetV2::random(0).unwrap().folded().unwrap();
     let launches = Launches::of_blocks(&net.plan_spec().unwrap(), &Preprocess::IMAGENET).unwrap();
-    struct Nothing;
-    impl Machine for Nothing {
-        fn launch(&mut self, _: &Launch, _: At, _: Option<usize>, _: Option<At>, _: At) -> Result<()> {
-            Ok(())
-        }
-        fn multiply(&mut self, _: usize, _: &Product, _: At, _: At) -> Result<()> {
-            Ok(())
-        }
-    }
     launches.run(Photos::Bytes, 256, &mut Nothing).unwrap();
     let error = launches.run(Photos::Bytes, 2000, &mut Nothing).unwrap_err().to_string();
     assert!(error.contains("fewer photos"), "{error}");
@@ -188,4 +192,25 @@ fn more_than_a_kernel_counts_is_refused_and_memory_is_added_up() {
     let spec = net.plan_spec().unwrap();
     let dense = spec.convolutions().filter(|conv| conv.groups == 1);
     assert_eq!(launches.weights.len(), dense.map(|conv| conv.weight.len()).sum::<usize>() + 32 * 5);
+}
+
+/// Twice the multiplications of torchvision's layers, counted there, but for depthwise ones; and zeros where the stem's 27
+/// numbers lie in rows of 32.
+#[test]
+fn steps_say_what_they_compute() {
+    let mobilenet = MobileNetV2::random(0).unwrap().folded().unwrap();
+    let mobilenet = Launches::of_blocks(&mobilenet.plan_spec().unwrap(), &Preprocess::IMAGENET).unwrap();
+    let inception = InceptionV3::random(0).unwrap().folded().unwrap();
+    let inception = Launches::of_graph(&inception.graph_spec().unwrap(), &Preprocess::INCEPTION).unwrap();
+    for (launches, dense, side) in [(mobilenet, 557_555_712, 112), (inception, 11_422_336_192, 149)] {
+        let (mut operations, mut steps) = (0, 0);
+        let mut add = |work: Work, step: &mut dyn FnMut() -> Result<()>| {
+            assert!(work.numbers > 0, "{work:?}");
+            (operations, steps) = (operations + work.operations, steps + 1);
+            step()
+        };
+        launches.each(Photos::Planes, 3, &mut Nothing, &mut add).unwrap();
+        assert_eq!(operations, 3 * (dense + 2 * side * side * 32 * 5));
+        assert_eq!(steps, launches.steps.len() + 1);
+    }
 }
