@@ -6,7 +6,7 @@
 use super::Launches;
 use super::photo::Photo;
 use super::program::Compiled;
-use super::{CpuLevel, FreezeOptions};
+use super::{CpuLevel, FreezeOptions, LaunchTiming};
 #[cfg(feature = "cuda")]
 use crate::cuda::OnGpu;
 use crate::images::Pixels;
@@ -285,9 +285,13 @@ impl Engine {
     }
 
     /// As `Frozen::launch_timings`.
-    #[cfg(feature = "cuda")]
-    pub(super) fn launch_timings(&self, photos: usize, repeats: usize) -> Result<Vec<super::LaunchTiming>> {
-        Ok(self.launches.as_ref().map_or_else(|| Ok(Vec::new()), |plan| plan.timings(photos, repeats))?)
+    pub(super) fn launch_timings(&self, photos: usize, repeats: usize) -> Result<Vec<LaunchTiming>> {
+        #[cfg(feature = "cuda")]
+        if let Some(plan) = &self.launches {
+            return Ok(plan.timings(photos, repeats)?);
+        }
+        let _ = (photos, repeats);
+        Ok(Vec::new())
     }
 
     /// What the backbone is.

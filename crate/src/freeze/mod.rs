@@ -328,10 +328,18 @@ impl<B: Backbone> Frozen<B> {
     pub fn timings(&self, photo: &Pixels, repeats: usize) -> Result<Vec<Duration>> {
         self.engine.timings(photo, repeats)
     }
+
+    /// As [`timings`](Self::timings) for the plan of a GPU: each of its steps, for a batch of so many photos, the mean of
+    /// `repeats` in a row. Empty where there is none.
+    ///
+    /// # Errors
+    /// Where the GPU has no memory for so many.
+    pub fn launch_timings(&self, photos: usize, repeats: usize) -> Result<Vec<LaunchTiming>> {
+        self.engine.launch_timings(photos, repeats)
+    }
 }
 
 /// How long one step of a GPU's plan takes.
-#[cfg(feature = "cuda")]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LaunchTiming {
     /// The kernel; `product` is cuBLAS', `window, product` a convolution that is unrolled for it.
@@ -342,18 +350,6 @@ pub struct LaunchTiming {
     pub bytes: f64,
     /// Multiplications and additions of products.
     pub operations: f64,
-}
-
-#[cfg(feature = "cuda")]
-impl<B: Backbone> Frozen<B> {
-    /// As [`timings`](Self::timings) for the plan of a GPU: each of its steps, for a batch of so many photos, the mean of
-    /// `repeats` in a row. Empty where there is none.
-    ///
-    /// # Errors
-    /// Where the GPU has no memory for so many.
-    pub fn launch_timings(&self, photos: usize, repeats: usize) -> Result<Vec<LaunchTiming>> {
-        self.engine.launch_timings(photos, repeats)
-    }
 }
 
 impl<B: Backbone> Backbone for Frozen<B> {
