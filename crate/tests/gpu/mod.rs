@@ -12,7 +12,8 @@ pub fn gpu() -> Option<Device> {
     match pick(DeviceChoice::Cuda(0)) {
         Ok(picked) => Some(picked.device),
         Err(why) => {
-            skipped(&why.to_string());
+            // Why, and not what a person would do about it.
+            skipped(why.to_string().split(". ").next().unwrap_or_default());
             None
         }
     }
