@@ -1,10 +1,10 @@
 //! What runs on a GPU against the same on the CPU: each operation forwards and backwards, and frozen networks.
 //!
 //! Skipped in a build without the feature `cuda`, and where there is no GPU. `.ci/cuda` runs it on a pretended one.
-#![cfg(feature = "cuda")]
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
 mod gpu;
+mod reference;
 
 use candlewick::candle_core::{DType, Device, Tensor, Var};
 use candlewick::device::{DeviceChoice, pick};
@@ -12,8 +12,7 @@ use candlewick::freeze::{FreezeOptions, Precision};
 use candlewick::models::{Activation, Backbone, BatchNorm, Convolution, InceptionV3, MobileNetV2, Trail};
 use candlewick::notebook::{self, Progress};
 use candlewick::prelude::{Frozen, Pixels, Preprocess};
-use gpu::{furthest, gpu, noise, numbers, photo};
-use std::process::{Command, Output};
+use gpu::{again, furthest, gpu, is_pretended, noise, numbers, photo};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A depthwise convolution with a batch norm and ReLU6, on a device.
@@ -140,7 +139,8 @@ fn frozen_mobilenet_gives_the_cpus_features() {
     let photos: Vec<Pixels> = (0..3).map(|seed| photo(seed, 224)).collect();
     let progress = Progress::new("photos", Some(3), "photos");
     let of = |frozen: &Frozen| frozen.features_of_all(3, |index| Ok(photos[index].clone()), &progress).unwrap();
-    let want = of(&freeze(DeviceChoice::Cpu, Precision::F32));
+    let tensors: Vec<Tensor> = photos.iter().map(|photo| photo.to_tensor(&Preprocess::IMAGENET).unwrap()).collect();
+    let want = net.features(&Tensor::cat(&tensors, 0).unwrap()).unwrap();
     for (precision, allowed) in [(Precision::F32, 1e-4), (Precision::F16, 2e-2), (Precision::Bf16, 2e-1)] {
         let frozen = freeze(DeviceChoice::Cuda(0), precision);
         assert!(frozen.place().contains("GPU 0") && frozen.device().same_device(&gpu), "{}", frozen.place());
@@ -150,8 +150,7 @@ fn frozen_mobilenet_gives_the_cpus_features() {
         assert!(off < allowed, "{precision}: {off}");
         println!("{precision}: off by {off:.1e}");
         // One photo as a tensor of the CPU's.
-        let x = photos[1].to_tensor(&Preprocess::IMAGENET).unwrap();
-        let alone = frozen.features(&x).unwrap();
+        let alone = frozen.features(&tensors[1]).unwrap();
         assert!(alone.device().is_cpu());
         let off = furthest(&alone, &want.narrow(0, 1, 1).unwrap());
         assert!(off < allowed, "{precision}, one photo: {off}");
@@ -210,18 +209,6 @@ fn a_gpu_leaves_no_way_back_but_candles_graph() {
     }
 }
 
-/// This program again, with one test of it and something in its environment.
-fn again(test: &str, environment: &[(&str, &str)]) -> Output {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", test, "--nocapture", "--test-threads=1"]);
-    command.env_remove("CANDLEWICK_DEVICE").envs(environment.iter().copied()).output().unwrap()
-}
-
-/// Whether the GPU is the one of `tests/pretend_gpu`, which does what its environment asks for.
-fn is_pretended() -> bool {
-    pick(DeviceChoice::Cuda(0)).is_ok_and(|picked| picked.why.contains("pretended"))
-}
-
 /// Not a test of its own: what [`a_pick_says_why`] asks for.
 #[test]
 fn print_picks() {
@@ -252,6 +239,13 @@ fn a_pick_says_why() {
         idle.contains("Automatic -> the CPU: the GPU cannot be used (it computes other numbers than the CPU)"),
         "{idle}"
     );
+    let old = said(&[("PRETEND_OLD", "1")]);
+    let words = "the GPU cannot be used (its driver is older than the CUDA toolkit of this build";
+    assert!(
+        old.contains(&format!("Automatic -> the CPU: {words}")) && old.contains(&format!("cuda:0: {words}")),
+        "{old}"
+    );
+    assert!(old.contains("install a newer driver"), "{old}");
     let cpu = said(&[("CANDLEWICK_DEVICE", "cpu")]);
     assert!(cpu.contains("Automatic -> the CPU: it was asked for"), "{cpu}");
     let wrong = said(&[("CANDLEWICK_DEVICE", "gpu")]);
@@ -261,12 +255,20 @@ fn a_pick_says_why() {
 /// Not a test of its own: what [`memory_that_runs_out_is_survived_or_said`] asks for.
 #[test]
 fn print_features() {
-    if gpu().is_none() || std::env::var_os("PRETEND_MEMORY").is_none() {
+    if std::env::var_os("PRETEND_MEMORY").is_none() {
         return;
     }
-    let frozen = MobileNetV2::random(7).unwrap().freeze().unwrap();
     let progress = Progress::new("photos", Some(4), "photos");
-    match frozen.features_of_all(4, |index| Ok(photo(index, 224)), &progress) {
+    let frozen = MobileNetV2::random(7).unwrap().freeze();
+    let features = frozen.and_then(|frozen| {
+        let features = frozen.features_of_all(4, |index| Ok(photo(index, 224)), &progress)?;
+        if std::env::var_os("PRETEND_FREE").is_none() {
+            let x = Tensor::zeros((64, 3, 224, 224), DType::F32, &Device::Cpu)?;
+            frozen.features(&x).map_or_else(|why| println!("too many: {why}"), drop);
+        }
+        Ok(features)
+    });
+    match features {
         Ok(features) => println!("features {:?}", numbers(&features.narrow(1, 0, 3).unwrap())),
         Err(error) => println!("error: {error}"),
     }
@@ -286,18 +288,24 @@ fn memory_that_runs_out_is_survived_or_said() {
         let start = ["features [", "error: "].iter().find_map(|words| said.find(words)).expect("features or an error");
         (said[start..].lines().next().unwrap_or_default().to_owned(), ran_out)
     };
-    let (all, two, none) = (said("200000000"), said("40000000"), said("20000000"));
+    let (all, two, none) = (said("200000000"), said("60000000"), said("40000000"));
     assert!(all.0.starts_with("features [") && all.1 == 0, "{all:?}");
     assert_eq!((&two.0, two.1), (&all.0, 1), "in halves the same");
     let (none, ran_out) = none;
     assert_eq!(ran_out, 2, "tried once more, and no more");
     assert!(none.contains("2 photos at a time of 224x224") && none.contains("CANDLEWICK_DEVICE=cpu"), "{none}");
+    let (nothing, _) = said("15000000");
+    assert!(nothing.contains("the GPU's memory is too small for mobilenet_v2 with its weights: End what"), "{nothing}");
+    assert!(nothing.contains("CANDLEWICK_DEVICE=cpu"), "{nothing}");
+    let many = again("print_features", &[("PRETEND_MEMORY", "200000000")]);
+    let many = String::from_utf8(many.stdout).unwrap();
+    assert!(many.contains("too many: the GPU's memory is too small for photos [64, 3, 224, 224] at a time"), "{many}");
 }
 
 /// Not a test of its own: what [`an_interrupt_ends_a_batch_half_read`] asks for.
 #[test]
 fn print_interrupted() {
-    if gpu().is_none() || std::env::var_os("PRETEND_FREE").is_none() {
+    if std::env::var_os("PRETEND_FREE").is_none() || std::env::var_os("PRETEND_MEMORY").is_some() {
         return;
     }
     let frozen = MobileNetV2::random(7).unwrap().freeze().unwrap();

@@ -1,10 +1,10 @@
 //! What is found inside a network on a GPU against the same on the CPU: heat maps, activations, filters.
 //!
 //! Skipped in a build without the feature `cuda`, and where there is no GPU. `.ci/cuda` runs it on a pretended one.
-#![cfg(feature = "cuda")]
 #![allow(clippy::unwrap_used)]
 
 mod gpu;
+mod reference;
 
 use candlewick::explain::{Ended, Filters};
 use candlewick::models::{Activation, BackboneSpec, BatchNorm, Convolution, LayerInfo, Layers, Tap};

@@ -2,15 +2,19 @@
 //! beside PyTorch on the same GPU in the same run.
 //!
 //!     cargo run --release -p candlewick-tests --features cuda --example on_cuda -- --python PROGRAM [--device cuda:0]
-//!         [--data FOLDER] [--only parity|speed]
+//!         [--data FOLDER] [--only parity|speed] [--models mobilenet_v2,inception_v3] [--settings f32,tf32,f16,bf16]
+//!         [--batches 1,32,256] [--quick]
 //!
-//! `PROGRAM` is a Python with torch and torchvision; without it PyTorch's columns are left out. `FOLDER` has a sub-folder of
-//! photos a class; without it no accuracy is measured. Where there is no GPU that this build can use, it says so and ends
-//! well; where a row is not as it must be, it ends with 1.
+//! `PROGRAM` is a Python with torch and torchvision; without it PyTorch's columns are left out. It compiles each network anew
+//! for each setting and batch, which takes some minutes each way for InceptionV3: the lists cut the table into parts, by
+//! commands of their own. `FOLDER` has a sub-folder of photos a class; without it no accuracy is measured. With `--quick` what
+//! speed is compared with is small and nothing is repeated: to see that all of it runs. Where there is no GPU that this build
+//! can use, it says so and ends well; where a row is not as it must be, it ends with 1.
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
 mod parity;
 mod speed;
+mod torch;
 
 use candlewick::device::{DeviceChoice, pick};
 use std::process::ExitCode;
@@ -69,7 +73,14 @@ fn main() -> ExitCode {
         parity::check(&mut table, &picked.device, choice, value("--data").as_deref());
     }
     if only.as_deref() != Some("parity") {
-        speed::measure(&picked.device, choice, value("--python").as_deref());
+        let points = match speed::Points::new(&value) {
+            Ok(points) => points,
+            Err(why) => {
+                eprintln!("{why}");
+                return ExitCode::from(2);
+            }
+        };
+        speed::measure(&picked.device, choice, &points, value("--python").as_deref());
     }
     match table.failed {
         0 => ExitCode::SUCCESS,

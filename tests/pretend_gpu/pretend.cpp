@@ -4,8 +4,10 @@
 // They show nothing of speed, of what runs at the same time, or of candle's own kernels, which are written anew here.
 //
 // `PRETEND_MEMORY` is how many bytes it has (2 GiB otherwise), `PRETEND_FREE` how many it says are free, `PRETEND_GPUS` how
-// many GPUs there are (one otherwise). With `PRETEND_IDLE` its kernels do nothing.
+// many GPUs there are (one otherwise). With `PRETEND_IDLE` its kernels do nothing, with `PRETEND_TELL` it says what memory it
+// gives, with `PRETEND_OLD` it is too old for any kernel.
 #include "../../crate/src/cuda/kernels.cu"
+#include "../../crate/src/cuda/frozen.cu"
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -17,7 +19,7 @@
 #include <vector>
 
 typedef int Status;
-enum { OK = 0, INVALID = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, NOT_FOUND = 500 };
+enum { OK = 0, INVALID = 1, OUT_OF_MEMORY = 2, OLD = 222, NOT_FOUND = 500 };
 static std::mutex only_one;
 
 static long setting(const char *name, long otherwise) {
@@ -160,7 +162,7 @@ static void run(void (*kernel)(Plan, const A *, const B *, const C *, O *), unsi
     if (wanted == #name) return run(name, threads, at), true;
 #define TYPE(T)                                                                                                           \
     TRY(depthwise_##T) TRY(depthwise_to_input_##T) TRY(depthwise_to_kernel_##T) TRY(unroll_##T) TRY(roll_up_##T) TRY(scale_##T) TRY(scale_to_both_##T)      \
-    TRY(finish_##T) TRY(relu_##T) TRY(relu_backward_##T) TRY(max_pool_##T) TRY(max_pool_backward_##T) TRY(planes_##T)
+    TRY(finish_##T) TRY(relu_##T) TRY(relu_backward_##T) TRY(max_pool_##T) TRY(max_pool_backward_##T) TRY(planes_##T) FROZEN_NAMES(TRY, T)
 
 static bool ours(const std::string &wanted, unsigned threads, Arguments at) {
     TYPE(f32) TYPE(f16) TYPE(bf16)
@@ -185,6 +187,7 @@ struct Function {
 static Status allocate(uint64_t *address, size_t bytes) {
     std::lock_guard<std::mutex> guard(only_one);
     if (in_use + bytes > (size_t)memory()) return fprintf(stderr, "the pretended GPU is out of memory\n"), OUT_OF_MEMORY;
+    if (getenv("PRETEND_TELL")) fprintf(stderr, "the pretended GPU gives %zu bytes\n", bytes);
     // Filled with NaN: what a kernel does not write is seen.
     void *made = malloc(bytes ? bytes : 1);
     memset(made, 0xff, bytes);
@@ -232,7 +235,8 @@ Status cuCtxSetCurrent(void *) { return OK; }
 Status cuCtxGetCurrent(void **context) { return *context = (void *)1, OK; }
 Status cuCtxSynchronize() { return OK; }
 Status cuGetErrorName(Status status, const char **name) {
-    return *name = status == OUT_OF_MEMORY ? "CUDA_ERROR_OUT_OF_MEMORY" : "CUDA_ERROR_PRETENDED", OK;
+    *name = status == OUT_OF_MEMORY ? "CUDA_ERROR_OUT_OF_MEMORY" : status == OLD ? "CUDA_ERROR_UNSUPPORTED_PTX_VERSION" : "CUDA_ERROR_PRETENDED";
+    return OK;
 }
 Status cuGetErrorString(Status, const char **text) { return *text = "of a pretended GPU", OK; }
 Status cuStreamCreate(void **stream, unsigned) { return *stream = (void *)2, OK; }
@@ -266,6 +270,7 @@ Status cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t bytes, void *) {
     return within(to, bytes) && within(from, bytes) ? (memmove((void *)to, (void *)from, bytes), OK) : INVALID;
 }
 Status cuModuleLoadData(void **module, const void *image) {
+    if (getenv("PRETEND_OLD")) return OLD;
     auto text = std::string((const char *)image);
     return *module = new Module{text.find("depthwise_to_kernel_bf16") != std::string::npos, text}, OK;
 }
@@ -316,6 +321,12 @@ Status cublasGemmStridedBatchedEx(void *, int ta, int tb, int m, int n, int k, c
         }
     }
     return OK;
+}
+// As the plan of a frozen network multiplies: one product, its second factor as it lies.
+Status cublasGemmEx(void *handle, int ta, int tb, int m, int n, int k, const void *alpha, const void *a, int at, int lda,
+                    const void *b, int bt, int ldb, const void *beta, void *c, int ct, int ldc, int compute, int algorithm) {
+    return cublasGemmStridedBatchedEx(handle, ta, tb, m, n, k, alpha, a, at, lda, 0, b, bt, ldb, 0, beta, c, ct, ldc, 0, 1, compute,
+                                      algorithm);
 }
 Status curandCreateGenerator(void **generator, int) { return *generator = (void *)5, OK; }
 Status curandDestroyGenerator(void *) { return OK; }

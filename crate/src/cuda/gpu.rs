@@ -5,8 +5,8 @@
 use super::{BLOCK, Launch, Plan, SOURCE};
 use candle_core::backend::{BackendDevice, BackendStorage};
 use candle_core::cuda_backend::cudarc::driver::{
-    CudaSlice, CudaStream, DevicePtr, DevicePtrMut, DeviceRepr, LaunchConfig, PinnedHostSlice, PushKernelArg,
-    SyncOnDrop,
+    CudaFunction, CudaSlice, CudaStream, DevicePtr, DevicePtrMut, DeviceRepr, LaunchConfig, PinnedHostSlice,
+    PushKernelArg, SyncOnDrop,
 };
 use candle_core::cuda_backend::cudarc::nvrtc::{CompileOptions, compile_ptx_with_opts};
 use candle_core::cuda_backend::{CudaStorageSlice, WrapErr};
@@ -78,11 +78,11 @@ fn launch_at(launch: &Launch, dtype: DType, device: &CudaDevice, inputs: [u64; 3
     if launch.writes() == 0 {
         return Ok(());
     }
-    let name = format!("{}_{}", launch.kernel, dtype.as_str());
-    let function = device.get_or_load_custom_func(&name, "candlewick", &kernels(device)?)?;
+    let function = function(device, launch.kernel, dtype)?;
     let blocks = u32::try_from(launch.writes().div_ceil(BLOCK)).unwrap_or(u32::MAX);
     let config = LaunchConfig { grid_dim: (blocks, 1, 1), block_dim: (BLOCK as u32, 1, 1), shared_mem_bytes: 0 };
-    let mut builder = function.builder();
+    let stream = device.cuda_stream();
+    let mut builder = stream.launch_builder(&function);
     builder.arg(&launch.plan);
     inputs.iter().for_each(|input| {
         builder.arg(input);
@@ -93,6 +93,12 @@ fn launch_at(launch: &Launch, dtype: DType, device: &CudaDevice, inputs: [u64; 3
     // find missing is null. `count` keeps every index within 32 bits.
     unsafe { builder.launch(config) }.w()?;
     Ok(())
+}
+
+/// A kernel of ours for numbers of this type.
+pub(super) fn function(device: &CudaDevice, kernel: &str, dtype: DType) -> Result<CudaFunction> {
+    let name = format!("{kernel}_{}", dtype.as_str());
+    Ok(device.get_or_load_custom_func(&name, "candlewick", &kernels(device)?)?.into_cuda_function())
 }
 
 /// What has been compiled, by compute capability.
@@ -113,7 +119,7 @@ fn kernels(device: &CudaDevice) -> Result<Arc<str>> {
     Ok(ptx)
 }
 
-/// `kernels.cu` in the GPU's intermediate language.
+/// `kernels.cu` and `frozen.cu` in the GPU's intermediate language.
 pub(super) fn compile((major, minor): (i32, i32)) -> Result<String> {
     let options = vec![format!("--gpu-architecture=compute_{major}{minor}"), "--std=c++17".to_owned()];
     let options = CompileOptions { options, name: Some("kernels.cu".to_owned()), ..CompileOptions::default() };
@@ -123,7 +129,7 @@ pub(super) fn compile((major, minor): (i32, i32)) -> Result<String> {
 }
 
 /// Where a tensor's first number lies, or null; and what must live until the kernel has been scheduled.
-fn optional<'a>(
+pub(super) fn optional<'a>(
     input: Option<(&'a CudaStorage, &Layout)>,
     stream: &'a CudaStream,
 ) -> Result<(u64, Option<SyncOnDrop<'a>>)> {
@@ -167,7 +173,7 @@ fn no_kernel(dtype: DType) -> Error {
 }
 
 /// Memory of the host that the GPU reads by itself, while the processor does something else.
-pub(crate) struct Pinned(PinnedHostSlice<u8>);
+pub(crate) struct Pinned(pub(super) PinnedHostSlice<u8>);
 
 impl Pinned {
     pub fn new(device: &Device, bytes: usize) -> Result<Self> {

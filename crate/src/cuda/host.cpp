@@ -1,6 +1,7 @@
-// Runs one kernel of kernels.cu on the host, thread after thread: `host KERNEL` with, on standard input, the plan, three
+// Runs one kernel of kernels.cu or frozen.cu on the host, thread after thread: `host KERNEL` with, on standard input, the plan, three
 // inputs (each its length in bytes, then the bytes; length 0 is no input) and the length of the output, which it prints.
 #include "kernels.cu"
+#include "frozen.cu"
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -26,7 +27,7 @@ static void run(void (*kernel)(Plan, const A *, const B *, const C *, O *), cons
     if (!strcmp(wanted, #name)) return run(name, plan, in, out), true;
 #define TYPE(T)                                                                                                           \
     TRY(depthwise_##T) TRY(depthwise_to_input_##T) TRY(depthwise_to_kernel_##T) TRY(unroll_##T) TRY(roll_up_##T) TRY(scale_##T) TRY(scale_to_both_##T)      \
-    TRY(finish_##T) TRY(relu_##T) TRY(relu_backward_##T) TRY(max_pool_##T) TRY(max_pool_backward_##T) TRY(planes_##T)
+    TRY(finish_##T) TRY(relu_##T) TRY(relu_backward_##T) TRY(max_pool_##T) TRY(max_pool_backward_##T) TRY(planes_##T) FROZEN_NAMES(TRY, T)
 
 static bool found(const char *wanted, const Plan &plan, char **in, char *out) {
     TYPE(f32) TYPE(f16) TYPE(bf16)

@@ -92,7 +92,7 @@ impl Host {
         Tensor::from_raw_buffer(&out, dtype, &finish.out, &Device::Cpu).unwrap()
     }
 
-    fn launch(&self, kernel: &str, plan: &Plan, inputs: &[Vec<u8>; 3], out: usize) -> Vec<u8> {
+    pub fn launch(&self, kernel: &str, plan: &Plan, inputs: &[Vec<u8>; 3], out: usize) -> Vec<u8> {
         let mut command = Command::new(&self.program);
         let mut child = command.arg(kernel).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
@@ -114,9 +114,9 @@ impl Host {
 /// A plan's numbers as C++ reads them, in its own order.
 fn words(plan: &Plan) -> Vec<[u8; 4]> {
     let Plan { threads, photos, channels, height, width, out_height, out_width, .. } = *plan;
-    let Plan { rows, columns, stride, above, left, activation, slices, .. } = *plan;
+    let Plan { rows, columns, stride, above, left, activation, slices, row, before, padded, .. } = *plan;
     let shapes = [threads, photos, channels, height, width, out_height, out_width];
-    let rest = [rows, columns, stride, above, left, activation, slices];
+    let rest = [rows, columns, stride, above, left, activation, slices, row, before, padded];
     // The GPU is given the struct itself: its fields must lie in this order.
     assert_eq!(size_of::<Plan>(), 4 * (shapes.len() + rest.len()));
     let places = [
@@ -134,6 +134,9 @@ fn words(plan: &Plan) -> Vec<[u8; 4]> {
         offset_of!(Plan, left),
         offset_of!(Plan, activation),
         offset_of!(Plan, slices),
+        offset_of!(Plan, row),
+        offset_of!(Plan, before),
+        offset_of!(Plan, padded),
     ];
     assert!(places.iter().enumerate().all(|(number, place)| *place == 4 * number));
     shapes.into_iter().chain(rest).map(i32::to_ne_bytes).collect()

@@ -28,6 +28,9 @@ struct Plan {
     int above, left; // zeros around the input: above and below, left and right
     int activation; // 0 nothing, 1 ReLU, 2 ReLU6
     int slices;     // into which a sum is cut
+    int row;        // the rest is for frozen.cu: numbers from one output pixel to the next
+    int before;     // the activation of what comes in
+    int padded;     // whether a mean counts zeros outside
 };
 
 // Halves are stored as bits and computed with in f32. NaN stays NaN.

@@ -10,24 +10,32 @@
 //! What this file says of an operation is all that a launch needs, and no GPU: so a test gives the same launches to the
 //! same kernels on the host ([`host`]), and compares with the operations of the CPU number by number.
 
+#[cfg(any(feature = "cuda", test))]
+mod frozen;
 #[cfg(feature = "cuda")]
 mod gpu;
 #[cfg(test)]
 mod host;
+#[cfg(feature = "cuda")]
+mod machine;
 #[cfg(test)]
 mod tests;
 
+#[cfg(any(feature = "cuda", test))]
+pub(crate) use frozen::{Size, channelwise, mean, pixels, pool_largest, pool_mean, settle, turned, window};
 #[cfg(feature = "cuda")]
 pub(crate) use gpu::{Pinned, in_place, run, run_into, upload};
 #[cfg(test)]
-pub(crate) use host::host;
+pub(crate) use host::{Host, host};
+#[cfg(feature = "cuda")]
+pub(crate) use machine::OnGpu;
 
 use crate::models::Activation;
 use candle_core::{Result, bail};
 
 /// The kernels, for the compiler.
 #[cfg(feature = "cuda")]
-const SOURCE: &str = include_str!("kernels.cu");
+const SOURCE: &str = concat!(include_str!("kernels.cu"), include_str!("frozen.cu"));
 /// Threads of a block.
 #[cfg(feature = "cuda")]
 const BLOCK: usize = 256;
@@ -52,6 +60,9 @@ pub(crate) struct Plan {
     left: i32,
     activation: i32,
     slices: i32,
+    row: i32,
+    before: i32,
+    padded: i32,
 }
 
 /// A kernel with its plan, and the shape of what comes out.

@@ -27,12 +27,27 @@ fn make(number: usize) -> Result<Picked, Missing> {
         _ => {}
     }
     // A stream of its own: the default one is another for each thread, and tensors go from thread to thread.
-    let device = Device::new_cuda_with_stream(number).map_err(|error| Missing::Failed(error.to_string()))?;
-    let why = about(&device).map_err(|error| Missing::Failed(error.to_string()))?;
+    let device = Device::new_cuda_with_stream(number).map_err(|error| failed(&error))?;
+    let why = about(&device).map_err(|error| failed(&error))?;
     match computes(&device) {
         Ok(true) => Ok(Picked { device, why }),
         Ok(false) => Err(Missing::Failed("it computes other numbers than the CPU".to_owned())),
-        Err(error) => Err(Missing::Failed(error.to_string())),
+        Err(error) => Err(failed(&error)),
+    }
+}
+
+/// Why it cannot be used. What is usual is said in words, the rest as the driver says it.
+fn failed(error: &impl std::fmt::Display) -> Missing {
+    let words = error.to_string();
+    // Kernels come in the toolkit's language, which a driver translates that knows this version of it.
+    let old = ["UNSUPPORTED_PTX_VERSION", "SYSTEM_DRIVER_MISMATCH", "COMPAT_NOT_SUPPORTED"];
+    match old.iter().find(|name| words.contains(*name)) {
+        Some(name) => Missing::Failed(format!(
+            "its driver is older than the CUDA toolkit of this build, CUDA_ERROR_{name}: install a newer driver, or build with \
+             the toolkit that `nvidia-smi` names"
+        )),
+        // Behind the first line there may be a backtrace.
+        None => Missing::Failed(words.lines().next().unwrap_or_default().to_owned()),
     }
 }
 

@@ -2,9 +2,13 @@
 //!
 //! Not generic, so that it is compiled once, here, and not again in every notebook cell that uses it.
 
+#[cfg(feature = "cuda")]
+use super::Launches;
 use super::photo::Photo;
 use super::program::Compiled;
-use super::{CpuLevel, FreezeOptions};
+use super::{CpuLevel, FreezeOptions, LaunchTiming};
+#[cfg(feature = "cuda")]
+use crate::cuda::OnGpu;
 use crate::images::Pixels;
 use crate::models::{Backbone, BackboneSpec};
 use crate::notebook::Progress;
@@ -21,6 +25,9 @@ pub(crate) struct Engine {
     /// Weights `(classes, F)` and bias `(classes,)` of the backbone's own head, to run behind the plan.
     classifier: Option<(Tensor, Tensor)>,
     plan: Option<Box<dyn Compiled>>,
+    /// The plan of a GPU.
+    #[cfg(feature = "cuda")]
+    launches: Option<OnGpu>,
     /// Where it does not run on the CPU by a plan.
     options: Option<FreezeOptions>,
     /// What its numbers depend on beside photo and backbone: `plan 1 of` a digest of what it computes with.
@@ -36,7 +43,11 @@ impl Engine {
     /// A backbone as it is, without a plan.
     pub(super) fn plain(backbone: Arc<dyn Backbone>) -> Result<Self> {
         let cpu = CpuLevel::detect()?;
-        Ok(Self { backbone, classifier: None, plan: None, options: None, arithmetic: "candle".to_owned(), cpu })
+        let arithmetic = "candle".to_owned();
+        #[cfg(feature = "cuda")]
+        return Ok(Self { backbone, classifier: None, plan: None, launches: None, options: None, arithmetic, cpu });
+        #[cfg(not(feature = "cuda"))]
+        Ok(Self { backbone, classifier: None, plan: None, options: None, arithmetic, cpu })
     }
 
     /// A backbone that has been brought to the device and into the numbers that `options` ask for; `digest` tells its
@@ -54,6 +65,17 @@ impl Engine {
         Ok(Self { options, arithmetic, ..Self::plain(backbone)? })
     }
 
+    /// The same with a plan of launches, where it is on a GPU.
+    #[cfg(feature = "cuda")]
+    pub(super) fn launching(self, plan: impl FnOnce() -> Result<Launches>) -> Result<Self> {
+        let (device, options) = (self.device(), self.options.unwrap_or_default());
+        if !device.is_cuda() {
+            return Ok(self);
+        }
+        let launches = Some(OnGpu::new(plan()?, device, options.precision.dtype(), options.tf32)?);
+        Ok(Self { launches, ..self })
+    }
+
     /// A backbone with a plan that was made of it for `cpu`; `digest` tells the plan's numbers from others.
     pub(super) fn compiled(
         backbone: Arc<dyn Backbone>,
@@ -67,7 +89,7 @@ impl Engine {
             return Err(Error::shape("the frozen plan", format!("(N, {features})"), &[plan.features()]));
         }
         let arithmetic = format!("plan 1 of {digest}");
-        Ok(Self { backbone, classifier, plan: Some(plan), options: None, arithmetic, cpu })
+        Ok(Self { classifier, plan: Some(plan), arithmetic, cpu, ..Self::plain(backbone)? })
     }
 
     /// As `Frozen::identity`.
@@ -110,13 +132,9 @@ impl Engine {
         let features = self.backbone.spec().features;
         #[cfg(feature = "cuda")]
         if self.device().is_cuda() {
-            let rows = super::gpu::features_of_all(
-                &*self.backbone,
-                self.options.unwrap_or_default(),
-                photos,
-                photo,
-                progress,
-            )?;
+            let by = (&*self.backbone, self.launches.as_ref());
+            let precision = self.options.unwrap_or_default().precision;
+            let rows = super::gpu::features_of_all(by, precision, photos, photo, progress)?;
             return Ok(Tensor::from_vec(rows, (photos, features), &Device::Cpu)?);
         }
         let mut rows = vec![0.0; photos * features];
@@ -181,7 +199,7 @@ impl Engine {
         let layers = self.backbone.layers();
         let made = match layer.checked_sub(1).and_then(|before| layers.get(before)) {
             None => photo,
-            Some(before) => self.computed(|| self.backbone.layer(&photo, &before.name))?,
+            Some(before) => self.backbone.layer(&photo, &before.name)?,
         };
         let made = made.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
         if made.len() != out.len() {
@@ -214,9 +232,8 @@ impl Engine {
                 plan.run(Photo::Rgb(&photo.rgb, preprocess), out, &mut |_| ());
             }
             None => {
-                let features = self.computed(|| self.backbone.features(&photo.to_tensor(preprocess)?))?;
-                let features =
-                    features.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
+                let features = self.features(&photo.to_tensor(preprocess)?)?;
+                let features = features.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
                 if features.len() != out.len() {
                     return Err(Error::shape("the features", format!("(1, {})", out.len()), &[features.len()]));
                 }
@@ -267,6 +284,16 @@ impl Engine {
         Ok(best)
     }
 
+    /// As `Frozen::launch_timings`.
+    pub(super) fn launch_timings(&self, photos: usize, repeats: usize) -> Result<Vec<LaunchTiming>> {
+        #[cfg(feature = "cuda")]
+        if let Some(plan) = &self.launches {
+            return Ok(plan.timings(photos, repeats)?);
+        }
+        let _ = (photos, repeats);
+        Ok(Vec::new())
+    }
+
     /// What the backbone is.
     pub(crate) fn spec(&self) -> &BackboneSpec {
         self.backbone.spec()
@@ -274,22 +301,34 @@ impl Engine {
 
     /// As [`Backbone::features`], by the plan where it fits.
     pub(crate) fn features(&self, photos: &Tensor) -> Result<Tensor> {
-        match self.planned(photos)? {
-            Some(features) => Ok(features),
-            None => {
-                let features = self.computed(|| self.backbone.features(&photos.detach()))?;
-                Ok(features.to_device(photos.device())?.detach())
-            }
+        if let Some(features) = self.planned(photos)? {
+            return Ok(features);
         }
+        #[cfg(feature = "cuda")]
+        return super::gpu::explained(self.features_there(photos), || format!("photos {:?} at a time", photos.dims()));
+        #[cfg(not(feature = "cuda"))]
+        self.features_there(photos)
     }
 
-    /// What `work` computes on the device, its products as fine as the options say.
-    fn computed(&self, work: impl FnOnce() -> Result<Tensor>) -> Result<Tensor> {
+    /// The features by whatever is on the device.
+    fn features_there(&self, photos: &Tensor) -> Result<Tensor> {
         #[cfg(feature = "cuda")]
-        if self.device().is_cuda() {
-            return super::gpu::with_tf32(self.options.is_some_and(|options| options.tf32), work);
+        if let Some(features) = self.launched(photos)? {
+            return Ok(features.to_device(photos.device())?);
         }
-        work()
+        let features = self.backbone.features(&photos.detach())?;
+        Ok(features.to_device(photos.device())?.detach())
+    }
+
+    /// The features by the plan of a GPU, on that GPU; none where candle has to do it.
+    #[cfg(feature = "cuda")]
+    fn launched(&self, photos: &Tensor) -> Result<Option<Tensor>> {
+        let Some(plan) = &self.launches else { return Ok(None) };
+        let (height, width) = plan.side();
+        if !matches!(photos.dims(), [_, 3, rows, columns] if (*rows, *columns) == (height, width)) {
+            return Ok(None);
+        }
+        Ok(plan.of_planes(&photos.detach().to_device(self.device())?)?)
     }
 
     /// As [`Backbone::logits`], by the plan where it fits.
@@ -298,7 +337,12 @@ impl Engine {
             let features = features.to_device(weight.device())?.to_dtype(weight.dtype())?;
             return Ok(features.matmul(&weight.t()?)?.broadcast_add(bias)?.detach());
         }
-        let logits = self.computed(|| self.backbone.logits(&photos.detach()))?;
+        #[cfg(feature = "cuda")]
+        if let (Some((weight, bias)), Some(features)) = (self.backbone.classifier(), self.launched(photos)?) {
+            let logits = features.matmul(&weight.t()?)?.broadcast_add(bias)?;
+            return Ok(logits.to_device(photos.device())?.detach());
+        }
+        let logits = self.backbone.logits(&photos.detach())?;
         Ok(logits.to_device(photos.device())?.detach())
     }
 }

@@ -1,8 +1,8 @@
 //! Frozen features by a GPU: photos as bytes through pinned memory, batches as large as the memory allows.
 
-use super::FreezeOptions;
-use super::stream::{Batches, Trouble, Work, batch_for, stream};
-use crate::cuda::{Pinned, normalise, run_into, upload};
+use super::Precision;
+use super::stream::{Batches, Trouble, Work, batch_for, batch_of_plan, stream, too_small};
+use crate::cuda::{OnGpu, Pinned, normalise, run_into, upload};
 use crate::device::free_memory;
 use crate::images::Pixels;
 use crate::models::Backbone;
@@ -10,54 +10,50 @@ use crate::notebook::Progress;
 use crate::{Error, Result};
 use candle_core::{CpuStorage, CudaStorage, CustomOp3, DType, Device, Layout, Shape, Tensor, bail};
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
-
-/// What `work` gives, its f32 products rounded to TF32 or not: candle asks one switch for all the process.
-pub(super) fn with_tf32<T>(tf32: bool, work: impl FnOnce() -> T) -> T {
-    use candle_core::cuda_backend::{gemm_reduced_precision_f32, set_gemm_reduced_precision_f32};
-    static SWITCH: Mutex<()> = Mutex::new(());
-    let _only_us = SWITCH.lock().unwrap_or_else(PoisonError::into_inner);
-    let before = gemm_reduced_precision_f32();
-    set_gemm_reduced_precision_f32(tf32);
-    let result = work();
-    set_gemm_reduced_precision_f32(before);
-    result
-}
 
 /// The features of all photos, one row behind the other.
 pub(super) fn features_of_all(
-    backbone: &dyn Backbone,
-    options: FreezeOptions,
+    (backbone, plan): (&dyn Backbone, Option<&OnGpu>),
+    precision: Precision,
     photos: usize,
     read: &(dyn Fn(usize) -> Result<Pixels> + Sync),
     progress: &Progress,
 ) -> Result<Vec<f32>> {
     let spec = backbone.spec();
-    let device = backbone.device();
-    let side = spec.preprocess.side;
-    let size = |(channels, height, width): (usize, usize, usize)| channels * height * width;
-    let largest = backbone.layers().iter().map(|layer| size(layer.output)).max().unwrap_or(0);
-    let dtype = options.precision.dtype();
-    let (factor, summand) = spec.preprocess.factor_and_summand();
-    let gpu = Gpu {
-        backbone,
-        device,
-        side,
-        tf32: options.tf32,
-        planes: Planes(dtype),
-        factor: Tensor::new(&factor, device)?,
-        summand: Tensor::new(&summand, device)?,
+    let (device, side) = (backbone.device(), spec.preprocess.side);
+    let free = free_memory(device)?;
+    let (by, batch) = match plan {
+        Some(plan) => (By::Plan(plan), batch_of_plan(free, plan.room())),
+        None => {
+            let size = |(channels, height, width): (usize, usize, usize)| channels * height * width;
+            let largest = backbone.layers().iter().map(|layer| size(layer.output)).max().unwrap_or(0);
+            let dtype = precision.dtype();
+            let (factor, summand) = spec.preprocess.factor_and_summand();
+            let (factor, summand) = (Tensor::new(&factor, device)?, Tensor::new(&summand, device)?);
+            let candle = Candle { backbone, planes: Planes(dtype), factor, summand };
+            (By::Candle(candle), batch_for(free, largest, dtype.size_in_bytes()))
+        }
     };
-    let batch = batch_for(free_memory(device)?, largest, dtype.size_in_bytes());
-    stream(&gpu, &Work { photos, batch, side, width: spec.features, read }, progress)
+    stream(&Gpu { by, device, side }, &Work { photos, batch, side, width: spec.features, read }, progress)
 }
 
 /// A backbone on a GPU.
 struct Gpu<'a> {
-    backbone: &'a dyn Backbone,
+    by: By<'a>,
     device: &'a Device,
     side: usize,
-    tf32: bool,
+}
+
+/// What computes.
+enum By<'a> {
+    /// Our launches, in memory that is there.
+    Plan(&'a OnGpu),
+    /// Whatever the backbone does.
+    Candle(Candle<'a>),
+}
+
+struct Candle<'a> {
+    backbone: &'a dyn Backbone,
     planes: Planes,
     factor: Tensor,
     summand: Tensor,
@@ -75,18 +71,34 @@ impl Batches for Gpu<'_> {
     }
 
     fn run(&self, photos: &Pinned, range: Range<usize>) -> std::result::Result<Vec<f32>, Trouble> {
-        let features = || {
-            let bytes = upload(self.device, photos, &[range.end, self.side, self.side, 3])?;
-            let bytes = bytes.narrow(0, range.start, range.len())?;
-            let planes = bytes.apply_op3_no_bwd(&self.factor, &self.summand, &self.planes)?;
-            let features = with_tf32(self.tf32, || self.backbone.features(&planes))?;
-            // Waits for the device, so that what it lacks is said here.
-            Ok(features.flatten_all()?.to_vec1::<f32>()?)
+        let features = || match &self.by {
+            By::Plan(plan) => Ok(plan.of_bytes(photos, range)?),
+            By::Candle(candle) => {
+                let bytes = upload(self.device, photos, &[range.end, self.side, self.side, 3])?;
+                candle.features(&bytes.narrow(0, range.start, range.len())?)
+            }
         };
         features().map_err(
             |error: Error| if says_out_of_memory(&error) { Trouble::OutOfMemory } else { Trouble::Other(error) },
         )
     }
+}
+
+impl Candle<'_> {
+    fn features(&self, bytes: &Tensor) -> Result<Vec<f32>> {
+        let planes = bytes.apply_op3_no_bwd(&self.factor, &self.summand, &self.planes)?;
+        let features = self.backbone.features(&planes)?;
+        // Waits for the device, so that what it lacks is said here.
+        Ok(features.flatten_all()?.to_vec1::<f32>()?)
+    }
+}
+
+/// The same, where memory has run out with what it ran out for.
+pub(super) fn explained<T>(result: Result<T>, what: impl FnOnce() -> String) -> Result<T> {
+    result.map_err(|error| match says_out_of_memory(&error) {
+        true => too_small(&what(), ""),
+        false => error,
+    })
 }
 
 /// Whether the driver or cuBLAS could not get memory. candle hands their words on, and not their codes.

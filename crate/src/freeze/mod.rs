@@ -8,8 +8,8 @@
 //! in plain candle. Both give the features of the unfrozen model within 1e-4 of their largest, and neither lets a
 //! gradient through.
 //!
-//! Where [`device::pick`](crate::device::pick) finds a GPU, it is the folded network there, batch after batch, in f32 or in
-//! halves ([`FreezeOptions`]).
+//! Where [`device::pick`](crate::device::pick) finds a GPU, it is a plan of launches there, batch after batch, in f32 or in
+//! halves ([`FreezeOptions`]), in memory that the first batch takes and the next ones use again.
 
 mod cpu;
 mod engine;
@@ -17,6 +17,8 @@ mod engine;
 mod gpu;
 mod graph;
 mod kernels;
+#[cfg(any(feature = "cuda", test))]
+mod launches;
 mod options;
 mod photo;
 mod plan;
@@ -30,6 +32,8 @@ mod tests;
 
 pub use cpu::CpuLevel;
 pub(crate) use engine::Engine;
+#[cfg(feature = "cuda")]
+pub(crate) use launches::{At, Launches, Machine, Photos, Product, Region, SLOTS, Work};
 pub use options::{FreezeOptions, Precision};
 pub use unfreeze::{Normalise, Unfreeze};
 pub(crate) use unfreeze::{compile, digest, unknown};
@@ -81,16 +85,22 @@ impl MobileNetV2 {
     /// # Errors
     /// As for `freeze`.
     pub fn freeze_with(self, options: FreezeOptions) -> Result<Frozen<Self>> {
-        let device = pick(options.device)?.device;
-        let folded = self.folded()?.to_device(&device)?;
-        let frozen = if planned(&device, options) {
+        let frozen = with_room(&self.spec, || self.frozen_on(&pick(options.device)?.device, options))?;
+        Ok(Frozen { unfolded: Arc::new(self), options, ..frozen })
+    }
+
+    fn frozen_on(&self, device: &Device, options: FreezeOptions) -> Result<Frozen<Self>> {
+        let folded = self.folded()?.to_device(device)?;
+        Ok(if planned(device, options) {
             folded.compiled(CpuLevel::detect()?)?
         } else {
-            let digest = digest_of(folded.plan_spec()?.convolutions());
+            let spec = folded.plan_spec()?;
             let narrow = folded.converted(&|tensor| Ok(tensor.to_dtype(options.precision.dtype())?))?;
-            Frozen::on_device(folded, narrow, &device, &digest, options)?
-        };
-        Ok(Frozen { unfolded: Arc::new(self), options, ..frozen })
+            let engine = Engine::on_device(Arc::new(narrow), device, &digest_of(spec.convolutions()), options)?;
+            #[cfg(feature = "cuda")]
+            let engine = engine.launching(|| Launches::of_blocks(&spec, &folded.spec.preprocess))?;
+            Frozen::on_device(folded, engine, options)
+        })
     }
 
     /// The folded network compiled for `cpu`.
@@ -134,16 +144,25 @@ impl InceptionV3 {
     /// # Errors
     /// As for `freeze`.
     pub fn freeze_with(self, options: FreezeOptions) -> Result<Frozen<Self>> {
-        let device = pick(options.device)?.device;
-        let folded = self.folded()?.to_device(&device)?;
-        let frozen = if planned(&device, options) {
+        let frozen = with_room(&self.spec, || self.frozen_on(&pick(options.device)?.device, options))?;
+        Ok(Frozen { unfolded: Arc::new(self), options, ..frozen })
+    }
+
+    fn frozen_on(&self, device: &Device, options: FreezeOptions) -> Result<Frozen<Self>> {
+        let folded = self.folded()?.to_device(device)?;
+        Ok(if planned(device, options) {
             folded.compiled(CpuLevel::detect()?)?
         } else {
-            let digest = graph_digest(&folded.graph_spec()?);
+            let spec = folded.graph_spec()?;
             let narrow = folded.converted(&|tensor| Ok(tensor.to_dtype(options.precision.dtype())?))?;
-            Frozen::on_device(folded, narrow, &device, &digest, options)?
-        };
-        Ok(Frozen { unfolded: Arc::new(self), options, ..frozen })
+            let engine = Engine::on_device(Arc::new(narrow), device, &graph_digest(&spec), options)?;
+            #[cfg(feature = "cuda")]
+            let engine = match for_cudnn(options.precision) {
+                true => engine,
+                false => engine.launching(|| Launches::of_graph(&spec, &folded.spec.preprocess))?,
+            };
+            Frozen::on_device(folded, engine, options)
+        })
     }
 
     /// What the graph needs to know of the folded network.
@@ -164,9 +183,27 @@ impl InceptionV3 {
     }
 }
 
+/// What `freeze` makes of a network; where a GPU has not the memory for it, that is said.
+fn with_room<T>(spec: &BackboneSpec, freeze: impl FnOnce() -> Result<T>) -> Result<T> {
+    #[cfg(feature = "cuda")]
+    return gpu::explained(freeze(), || format!("{} with its weights", spec.name));
+    #[cfg(not(feature = "cuda"))]
+    {
+        let _ = spec;
+        freeze()
+    }
+}
+
 /// Whether a plan of our own computes so: on the CPU, in f32.
 fn planned(device: &Device, options: FreezeOptions) -> bool {
     device.is_cpu() && options.precision == Precision::F32
+}
+
+/// Whether kernels larger than 1x1 are cuDNN's, by way of candle 0.11: of bf16 alone. Of f32 it lets cuDNN round factors to
+/// TF32, asked for or not, and sums f16 in f16.
+#[cfg(feature = "cuda")]
+pub(crate) fn for_cudnn(precision: Precision) -> bool {
+    cfg!(feature = "cudnn") && precision == Precision::Bf16
 }
 
 /// A digest of all that InceptionV3's numbers depend on.
@@ -213,11 +250,10 @@ impl<B: Backbone> Frozen<B> {
         Ok(Self { engine, unfolded: Arc::clone(&backbone), backbone, options: FreezeOptions::default() })
     }
 
-    /// `narrow` is the backbone in the numbers that the options ask for.
-    fn on_device(backbone: B, narrow: B, device: &Device, digest: &str, options: FreezeOptions) -> Result<Self> {
+    /// With an engine that was made of the backbone for a device.
+    fn on_device(backbone: B, engine: Engine, options: FreezeOptions) -> Self {
         let backbone = Arc::new(backbone);
-        let engine = Arc::new(Engine::on_device(Arc::new(narrow), device, digest, options)?);
-        Ok(Self { engine, unfolded: Arc::clone(&backbone), backbone, options })
+        Self { engine: Arc::new(engine), unfolded: Arc::clone(&backbone), backbone, options }
     }
 
     /// The folded network in plain candle and f32, through which gradients can flow: for heat maps and filters. It is where
@@ -292,6 +328,28 @@ impl<B: Backbone> Frozen<B> {
     pub fn timings(&self, photo: &Pixels, repeats: usize) -> Result<Vec<Duration>> {
         self.engine.timings(photo, repeats)
     }
+
+    /// As [`timings`](Self::timings) for the plan of a GPU: each of its steps, for a batch of so many photos, the mean of
+    /// `repeats` in a row. Empty where there is none.
+    ///
+    /// # Errors
+    /// Where the GPU has no memory for so many.
+    pub fn launch_timings(&self, photos: usize, repeats: usize) -> Result<Vec<LaunchTiming>> {
+        self.engine.launch_timings(photos, repeats)
+    }
+}
+
+/// How long one step of a GPU's plan takes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LaunchTiming {
+    /// The kernel; `product` is cuBLAS', `window, product` a convolution that is unrolled for it.
+    pub what: &'static str,
+    /// For all photos of the batch.
+    pub seconds: f64,
+    /// Bytes that it reads and writes, each once.
+    pub bytes: f64,
+    /// Multiplications and additions of products.
+    pub operations: f64,
 }
 
 impl<B: Backbone> Backbone for Frozen<B> {

@@ -19,7 +19,9 @@ pub struct FreezeOptions {
     pub device: DeviceChoice,
     /// In which numbers.
     pub precision: Precision,
-    /// Whether a GPU may round the factors of f32 products to 11 bits (TF32), for speed; the CPU never does.
+    /// Whether a GPU may round the factors of f32 products to 11 bits (TF32), for speed; the CPU never does. It is said with
+    /// each product of the frozen plan, and of no other: photos of another size, single layers, heat maps and whatever else
+    /// the process computes keep all of f32.
     pub tf32: bool,
 }
 

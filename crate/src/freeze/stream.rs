@@ -152,23 +152,38 @@ fn run<D: Batches>(
 
 fn out_of_memory(photos: usize, side: usize) -> Error {
     let together = if photos == 1 { "a single photo".to_owned() } else { format!("{photos} photos at a time") };
+    too_small(&format!("{together} of {side}x{side}"), "half of the batch was tried already. ")
+}
+
+/// That the GPU has not the memory for something, and what to do about it.
+pub(super) fn too_small(what: &str, tried: &str) -> Error {
     Error::Setting {
         setting: "the GPU's memory",
-        got: format!("too small for {together} of {side}x{side}"),
-        want:
-            "half of the batch was tried already. End what else uses the GPU (`nvidia-smi` lists it), take another one \
-               (`CANDLEWICK_DEVICE=cuda:1`) or the CPU (`CANDLEWICK_DEVICE=cpu`)"
-                .to_owned(),
+        got: format!("too small for {what}"),
+        want: format!(
+            "{tried}End what else uses the GPU (`nvidia-smi` lists it), take another one (`CANDLEWICK_DEVICE=cuda:1`) or the \
+             CPU (`CANDLEWICK_DEVICE=cpu`)"
+        ),
     }
 }
 
-/// How many photos a batch should have: what half of the free memory holds, and no more than 256.
+/// Photos of a batch, at most.
+const MOST: usize = 256;
+
+/// How many photos a batch should have: what half of the free memory holds, and no more than [`MOST`].
 ///
 /// A photo takes some twelve times its largest layer's output: input and output of a layer at a time, what a convolution
 /// is unrolled to, and of MobileNetV2 the middle of a block, which is six times as wide as its ends.
 #[cfg_attr(not(any(feature = "cuda", test)), allow(dead_code))]
 pub(super) fn batch_for(free: usize, largest: usize, bytes: usize) -> usize {
-    (free / 2 / (12 * largest * bytes).max(1)).clamp(1, 256)
+    (free / 2 / (12 * largest * bytes).max(1)).clamp(1, MOST)
+}
+
+/// The same for a plan that says what it takes: for how many photos it has memory, and what another one takes. What it has
+/// is not free any more, and its own.
+#[cfg_attr(not(any(feature = "cuda", test)), allow(dead_code))]
+pub(super) fn batch_of_plan(free: usize, (has, photo): (usize, usize)) -> usize {
+    (free / 2 / photo.max(1)).max(has).clamp(1, MOST)
 }
 
 #[cfg(test)]

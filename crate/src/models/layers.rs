@@ -288,11 +288,12 @@ impl Convolution {
         Ok(x.conv2d(&self.weight, 0, self.stride, 1, self.groups)?)
     }
 
-    /// Whether candle hands this to cuDNN: larger kernels, where no gradient is asked for.
+    /// Whether candle hands this to cuDNN: larger kernels in bf16, where no gradient is asked for.
     #[cfg(feature = "cuda")]
     fn is_for_cudnn(&self, x: &Tensor) -> bool {
         let pointwise = self.weight.dims().get(2..) == Some(&[1, 1]);
-        cfg!(feature = "cudnn") && !pointwise && !x.track_op() && !self.weight.track_op()
+        let precise = x.dtype() == DType::BF16 && crate::freeze::for_cudnn(crate::freeze::Precision::Bf16);
+        precise && !pointwise && !x.track_op() && !self.weight.track_op()
     }
 
     /// A pointwise convolution as what it is, a product of matrices: candle's own takes at least twice the time

@@ -29,7 +29,8 @@ pub struct FeatureTable {
 }
 
 impl FeatureTable {
-    /// A table from features `(N, F)` and N labels, each below the number of classes. Photos are named by number.
+    /// A table from features `(N, F)` and N labels, each below the number of classes. Photos are named by number. Features
+    /// on a GPU are copied to the host, where heads learn.
     ///
     /// # Errors
     /// [`Error::Shape`] where the numbers of rows differ, [`Error::Data`] for a label without a class.
@@ -42,10 +43,10 @@ impl FeatureTable {
             return Err(Error::Data(format!("a photo has label {label}, and there are {} classes", classes.len())));
         }
         let labels: Vec<u32> = labels.iter().map(|label| *label as u32).collect();
-        let labels = Tensor::from_vec(labels, count, features.device())?;
+        let labels = Tensor::from_vec(labels, count, &Device::Cpu)?;
         Ok(Self {
             labels,
-            features: features.contiguous()?.detach(),
+            features: features.to_device(&Device::Cpu)?.contiguous()?.detach(),
             classes: classes.to_vec(),
             names: (0..count).map(|number| format!("photo {number}")).collect(),
             fingerprints: Vec::new(),

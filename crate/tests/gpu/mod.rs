@@ -2,17 +2,18 @@
 // Each of them uses some of it.
 #![allow(clippy::unwrap_used, dead_code)]
 
+use crate::reference::skipped;
 use candlewick::device::{DeviceChoice, pick};
 use candlewick::prelude::{DType, Device, Pixels, Tensor};
+use std::process::{Command, Output};
 
-/// The GPU, or a word that there is none.
+/// The GPU; says so where there is none, or this build cannot use it.
 pub fn gpu() -> Option<Device> {
     match pick(DeviceChoice::Cuda(0)) {
         Ok(picked) => Some(picked.device),
         Err(why) => {
-            use std::io::Write;
-            // Past libtest, which keeps what passing tests print to itself.
-            let _ = writeln!(std::io::stderr(), "skipped: {why}");
+            // Why, and not what a person would do about it.
+            skipped(why.to_string().split(". ").next().unwrap_or_default());
             None
         }
     }
@@ -51,4 +52,20 @@ pub fn photo(seed: usize, side: usize) -> Pixels {
             + noise as u8
     };
     Pixels::new(side, side, (0..side * side * 3).map(byte).collect()).unwrap()
+}
+
+/// This program again, with one test of it and something in its environment.
+pub fn again(test: &str, environment: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", test, "--nocapture", "--test-threads=1"]);
+    command.env_remove("CANDLEWICK_DEVICE").envs(environment.iter().copied()).output().unwrap()
+}
+
+/// Whether the GPU is the one of `tests/pretend_gpu`, which does what its environment asks for; says so where it is not.
+pub fn is_pretended() -> bool {
+    let pretended = pick(DeviceChoice::Cuda(0)).is_ok_and(|picked| picked.why.contains("pretended"));
+    if !pretended {
+        skipped("this is for a pretended GPU (.ci/cuda)");
+    }
+    pretended
 }

@@ -42,7 +42,7 @@ pub fn weights_of(identity: &str) -> Option<PathBuf> {
 
 /// Says which test leaves something out, and why: past libtest, which keeps what passing tests print to itself, and in the
 /// file `$CANDLEWICK_SKIPPED`, from which CI says it all once more at its end.
-fn skipped(why: &str) {
+pub fn skipped(why: &str) {
     let line = skip_line(std::thread::current().name(), why);
     let _ = std::io::stderr().write_all(line.as_bytes());
     if let Some(file) = std::env::var_os("CANDLEWICK_SKIPPED") {

@@ -144,4 +144,7 @@ fn a_batch_is_what_half_of_the_free_memory_holds() {
     assert_eq!(batch_for(80 << 30, 200_000, 4), 256);
     assert_eq!(batch_for(0, 200_000, 4), 1);
     assert_eq!(batch_for(48_000, 100, 2), 10);
+    assert_eq!(batch_of_plan(24_000, (0, 1000)), 12);
+    assert_eq!(batch_of_plan(1_000, (40, 1000)), 40, "it has memory for these");
+    assert_eq!((batch_of_plan(0, (0, 1000)), batch_of_plan(usize::MAX, (300, 1))), (1, 256));
 }
