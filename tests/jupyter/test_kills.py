@@ -121,6 +121,20 @@ def kill_client(dice, cell):
     gone(processes)
 
 
+@pytest.mark.parametrize("wait", [0, 0.3, 3])
+def test_a_shutdown_removes_what_rust_analyzer_needs(wait, temporary):
+    """It has a folder of its own, and reads for some seconds once it is asked. A cell does not wait for that."""
+    front_end = FrontEnd()
+    front_end.good("let ready = 1;")
+    before = set(folders_left())
+    front_end.client.inspect("candlewick::prelude::Dataset", 27)
+    time.sleep(wait)
+    assert front_end.run("ready + 1").value == "2"
+    wait_until(lambda: len(set(folders_left()) - before) == 1, "rust-analyzer to have its folder")
+    assert front_end.stop() == []
+    assert folders_left() == []
+
+
 KILLS = {"child": kill_child, "kernel": kill_kernel, "client": kill_client}
 
 

@@ -61,7 +61,11 @@ pub(super) async fn execute(shell: &mut Shell, request: &Request) -> Result<Valu
         shell.history.add(count, code, value);
     }
     let mut reply = match &failure {
-        Some(failure) => error(failure, "status"),
+        Some(failure) => {
+            let mut reply = error(failure, "status");
+            reply["user_expressions"] = json!({});
+            reply
+        }
         None => json!({"status": "ok", "user_expressions": expressions(&server, request, count).await}),
     };
     server.session.release();
@@ -84,7 +88,6 @@ pub(super) fn error(failure: &Failure, status: &str) -> Value {
     let mut error = json!({"ename": failure.kind, "evalue": failure.message, "traceback": lines});
     if !status.is_empty() {
         error[status] = "error".into();
-        error["user_expressions"] = json!({});
     }
     error
 }
