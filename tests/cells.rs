@@ -113,7 +113,7 @@ fn a_backtrace_is_there_on_request() {
         "# raises\ndeep(&[]);",
     ]);
     let trace = |index: usize| ran.notebook["cells"][index]["outputs"][0]["traceback"].to_string();
-    assert!(!trace(1).contains("deep") && trace(3).contains("ctx::deep"), "{} {}", trace(1), trace(3));
+    assert!(!trace(1).contains("ctx::deep") && trace(3).contains("ctx::deep"), "{} {}", trace(1), trace(3));
 }
 
 /// Where nobody is there to answer, input is at its end.
