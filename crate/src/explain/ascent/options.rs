@@ -24,7 +24,7 @@ pub enum Objective {
 /// How to find what a filter looks for. All fields, as `FilterOptions::default()` has them:
 ///
 /// ```
-/// # use candlewick::prelude::*;
+/// use candlewick::prelude::*;
 /// let defaults = FilterOptions {
 ///     parametrisation: Parametrisation::Frequency, // or Pixels
 ///     objective: Objective::Mean,                  // or Centre
