@@ -110,16 +110,16 @@ pub(super) fn relevance(
 
 /// What each channel counts in Grad-CAM++, from activations and gradients `(C, places)`.
 ///
-/// Derived for activations behind a ReLU. Where a layer goes below zero alpha may not be positive; such places count
-/// nothing.
+/// Derived for activations behind a ReLU. Of a layer that goes below zero the sum takes what is above: otherwise alpha's
+/// denominator could come near zero, and one channel would be the whole map.
 fn plus_plus(activations: &Tensor, gradients: &Tensor) -> Result<Tensor> {
     let (channels, places) = activations.dims2()?;
     let (activations, gradients) = (numbers(activations)?, numbers(gradients)?);
     let count = |(activations, gradients): (&[f32], &[f32])| {
-        let sum: f64 = activations.iter().map(|value| f64::from(*value)).sum();
+        let sum: f64 = activations.iter().map(|value| f64::from(value.max(0.0))).sum();
         let count = |gradient: &f32| {
-            let (gradient, below) = (f64::from(*gradient), 2.0 + f64::from(*gradient) * sum);
-            if gradient > 0.0 && below > 0.0 { gradient / below } else { 0.0 }
+            let gradient = f64::from(gradient.max(0.0));
+            gradient / (2.0 + gradient * sum)
         };
         gradients.iter().map(count).sum::<f64>() as f32
     };

@@ -31,7 +31,7 @@ pub struct HeatMap {
     pub map: Tensor,
     /// What the map was divided by. 0 where nothing speaks for the class; then the map is 0 as well.
     pub peak: f32,
-    /// How faithful it is, where that was asked for.
+    /// How faithful it is, where that was asked for and anything speaks for the class.
     pub faithfulness: Option<Faithfulness>,
     /// The class by number.
     pub(super) index: usize,
@@ -93,7 +93,7 @@ impl HeatMap {
                 index: *class,
                 seen: seen.clone(),
             };
-            if options.faithfulness {
+            if options.faithfulness && peak > 0.0 {
                 map.faithfulness = Some(Faithfulness::of(subject, &map)?);
             }
             Ok(map)

@@ -92,6 +92,7 @@ pub trait Explain {
     ///
     /// # Errors
     /// [`Error::Setting`](crate::Error::Setting) for a map of another network's class,
+    /// [`Error::Data`](crate::Error::Data) for one in which nothing speaks for the class,
     /// [`Error::Interrupted`](crate::Error::Interrupted).
     fn faithfulness(&self, map: &HeatMap) -> Result<Faithfulness> {
         Faithfulness::of(&self.subject(), map)

@@ -72,6 +72,12 @@ impl Across {
         }
     }
 
+    /// Values that are in sight whatever the lines hold: an area under shares is seen only over the whole range.
+    fn always(self, bounds: (f64, f64)) -> impl Iterator<Item = f64> {
+        let whole = matches!(self, Self::Shares(_)).then_some([bounds.0, bounds.1]);
+        whole.into_iter().flatten()
+    }
+
     /// Where the value `at` of `count` stands.
     fn place(self, at: usize, count: usize) -> f64 {
         match self {
@@ -149,7 +155,7 @@ fn draw_panel(root: &Area<'_>, area: &Area<'_>, (panel, band): (&Panel<'_>, Opti
     let epochs = longest(panel);
     let around = band.into_iter().flat_map(|band| band.low.iter().chain(&band.high));
     let values = panel.lines.iter().flatten().chain(around).copied().filter(|value| value.is_finite());
-    let (low, high, step) = scale(values, panel.bounds);
+    let (low, high, step) = scale(values.chain(across.always(panel.bounds)), panel.bounds);
     let decimals = (-step.log10()).ceil().max(0.0) as usize;
     let mut chart = ChartBuilder::on(area)
         .margin(8)

@@ -176,6 +176,14 @@ mod tests {
         assert!(!svg.contains("epoch") && !svg.contains("NaN"));
     }
 
+    /// Curves between .4 and .6 stand in the middle, and do not seem to reach the ends.
+    #[test]
+    fn an_area_is_seen_from_nothing_to_all() {
+        let picture = deletion_and_insertion(beside(&[0.6, 0.4], &[]), beside(&[0.4, 0.6], &[]), "cat", "CAM").unwrap();
+        let svg = svg(picture);
+        assert_eq!(["0.0", "1.0"].map(|tick| svg.matches(&format!("\n{tick}\n")).count()), [2, 2]);
+    }
+
     /// Three steps: all begin at .8, in the middle the range is .4 to .6 with its mean halfway, at the end 0 to .2.
     #[test]
     fn the_band_holds_every_random_curve_and_the_line_is_their_mean() {

@@ -30,6 +30,12 @@ impl Mountain<'_> {
         Ok(Tensor::from_vec(picture, (1, 3, side, side), &self.device)?)
     }
 
+    /// The value of a channel for a picture as seen through a view, and its gradient for the picture.
+    pub fn slope(&self, picture: &[f32], view: &View, channel: usize) -> Result<(Vec<f32>, Slope)> {
+        let slope = self.goal.slope(&self.photo(view.of(picture))?, channel)?;
+        Ok((view.back(&self.to_picture(&slope.gradient)?), slope))
+    }
+
     /// What a gradient of such a photo is for the picture.
     fn to_picture(&self, gradient: &Tensor) -> Result<Vec<f32>> {
         let mut gradient = gradient.flatten_all()?.to_vec1::<f32>()?;
@@ -48,11 +54,11 @@ pub(super) struct Climber {
     random: ChaCha8Rng,
     canvas: Canvas,
     /// The canvas's picture `(3, side, side)`.
-    picture: Tensor,
+    pub(super) picture: Tensor,
     /// The latest picture that the network had an answer to.
     good: Tensor,
     objective: Vec<f32>,
-    /// Whether any step has felt a slope.
+    /// Whether any step has felt a slope, or found the filter above 0.
     is_excited: bool,
     ended: Option<Ended>,
 }
@@ -78,16 +84,15 @@ impl Climber {
         let options = &mountain.options;
         let view = View::at_random(options, &mut self.random);
         let picture = self.picture.flatten_all()?.to_vec1::<f32>()?;
-        let seen = mountain.photo(view.of(&picture))?;
-        let Slope { value, gradient, is_felt } = mountain.goal.slope(&seen, self.channel)?;
-        let mut gradient = normalised(view.back(&mountain.to_picture(&gradient)?));
+        let (gradient, Slope { value, is_felt, .. }) = mountain.slope(&picture, &view, self.channel)?;
+        let mut gradient = normalised(gradient);
         if !value.is_finite() || gradient.iter().any(|slope| !slope.is_finite()) {
             self.ended = Some(Ended::NotANumber { step: self.objective.len() + 1 });
             self.picture = self.good.clone();
             return Ok(());
         }
         self.objective.push(value);
-        self.is_excited |= is_felt;
+        self.is_excited |= is_felt || value > 0.0;
         self.good = self.picture.clone();
         let penalty = penalty::gradient(&picture, (options.side, options.side), options.total_variation, options.decay);
         gradient.iter_mut().zip(penalty).for_each(|(gradient, penalty)| *gradient -= penalty);

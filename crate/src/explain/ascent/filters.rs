@@ -29,7 +29,7 @@ pub struct Filter {
     pub channel: usize,
     /// The picture that excites it; none where nothing did.
     pub picture: Option<Pixels>,
-    /// What was to become large, at each step. It need not rise at each: every step sees the picture moved.
+    /// What was to become large, at each step (see [`Objective`](super::Objective)). It need not rise at each: every step sees the picture moved.
     pub objective: Vec<f32>,
     /// How its climb ended.
     pub ended: Ended,

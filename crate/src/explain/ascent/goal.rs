@@ -28,11 +28,14 @@ pub(super) struct Goal<'a> {
     activations: HashSet<String>,
 }
 
+/// The part of the gradient that ReLUs let pass where nothing comes through.
+const AJAR: f64 = 0.1;
+
 /// A value and its gradient `(1, 3, side, side)` with respect to the photo, on the host.
 pub(super) struct Slope {
     pub value: f32,
     pub gradient: Tensor,
-    /// Whether anything of the photo comes through: the gradient is not zero everywhere.
+    /// Whether anything of the photo comes through by itself: the gradient is not zero everywhere with ReLUs as they are.
     pub is_felt: bool,
 }
 
@@ -80,7 +83,10 @@ impl<'a> Goal<'a> {
     /// them. Then the slope is that of a network whose ReLUs let a little of the gradient through (as lucid's do at first).
     pub fn slope(&self, photo: &Tensor, channel: usize) -> Result<Slope> {
         let slope = self.slope_of(photo, channel, 0.0)?;
-        if slope.is_felt || !slope.value.is_finite() { Ok(slope) } else { self.slope_of(photo, channel, 0.1) }
+        if slope.is_felt || !slope.value.is_finite() {
+            return Ok(slope);
+        }
+        Ok(Slope { is_felt: false, ..self.slope_of(photo, channel, AJAR)? })
     }
 
     /// The slope where ReLUs let this part of the gradient pass beside them.
@@ -132,16 +138,19 @@ impl<'a> Goal<'a> {
     /// The run with what goes into the ReLU for what comes out of it, where that is what climbs; and with ReLUs on the way
     /// that let this part of the gradient pass beside them.
     fn run_open(&self, photo: &Tensor, ajar: f64, trail: &mut Trail) -> Result<Tensor> {
-        let mut open: Option<Tensor> = None;
-        let tap = |name: &str, x: Tensor| match &open {
-            Some(before) if self.activations.contains(name) => match &self.place {
+        // What the latest layer was that is no ReLU, and whether it has passed one by: some ReLUs have two names.
+        let mut open: Option<(Tensor, bool)> = None;
+        let tap = |name: &str, x: Tensor| match &mut open {
+            Some((before, passed)) if self.activations.contains(name) => match &self.place {
                 Place::Layer(layer) if layer == name => Ok(before.clone()),
-                // The same numbers with another gradient.
-                _ if ajar > 0.0 => Ok((x + ((before - before.detach())? * ajar)?)?),
+                _ if ajar > 0.0 && !std::mem::replace(passed, true) => {
+                    // The same numbers with another gradient.
+                    Ok((x + ((&*before - before.detach())? * ajar)?)?)
+                }
                 _ => Ok(x),
             },
             _ => {
-                open = Some(x.clone());
+                open = Some((x.clone(), false));
                 Ok(x)
             }
         };

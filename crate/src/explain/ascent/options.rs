@@ -12,7 +12,8 @@ pub enum Parametrisation {
     Pixels,
 }
 
-/// What of a channel is to become large. A class has one number only, its logit, whichever is asked for.
+/// What of a channel is to become large: of a layer that ends in a ReLU, what goes into the ReLU, which has a slope where the
+/// ReLU is closed, too, and may be below 0. A class has one number only, its logit, whichever is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Objective {
     /// Its mean over rows and columns: the pattern fills the picture.
@@ -64,9 +65,9 @@ pub struct FilterOptions {
     /// Each step sees it larger or smaller by up to this part, from 0 to 0.5.
     pub zoom: f64,
     /// How much differences between neighbouring pixels hold the climb back, beside a gradient whose root mean square is
-    /// 1; 0 or above.
+    /// 1; from 0 to 1000.
     pub total_variation: f64,
-    /// How much the distance from grey holds it back, on the same scale; 0 or above.
+    /// How much the distance from grey holds it back, on the same scale; from 0 to 1000.
     pub decay: f64,
     /// Decides the first noise, and how the picture is moved about. The same for a filter whatever else climbs beside it.
     pub seed: u64,
@@ -126,8 +127,8 @@ impl FilterOptions {
         let ranges = [
             ("rotation", self.rotation, 180.0, "it must be in 0..=180 degrees; 5 is usual"),
             ("zoom", self.zoom, 0.5, "it must be in 0..=0.5; 0.05 is usual"),
-            ("total_variation", self.total_variation, f64::MAX, "it must be 0 or above; 0.05 is usual"),
-            ("decay", self.decay, f64::MAX, "it must be 0 or above; 0.05 is usual"),
+            ("total_variation", self.total_variation, STRONGEST, "it must be in 0..=1000; 0.05 is usual"),
+            ("decay", self.decay, STRONGEST, "it must be in 0..=1000; 0.05 is usual"),
         ];
         match ranges.into_iter().find(|(_, value, most, _)| !(0.0..=*most).contains(value)) {
             Some((setting, value, _, want)) => wrong(setting, value.to_string(), want),
@@ -136,4 +137,6 @@ impl FilterOptions {
     }
 }
 
+/// What holds a picture back a thousand times as much as the filter pulls, leaves no more of the filter than anything above.
+const STRONGEST: f64 = 1000.0;
 const SIDES: std::ops::RangeInclusive<usize> = 16..=512;

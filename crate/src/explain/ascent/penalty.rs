@@ -2,8 +2,9 @@
 
 /// The gradient of `total_variation * V + decay * D` with respect to a picture `(3, height, width)` in 0..=1.
 ///
-/// V is the sum of absolute differences between neighbours along rows and columns (Mahendran and Vedaldi 2015, section 3,
-/// with exponent 1); D is half the sum of squared distances from grey, 0.5.
+/// V is the sum of absolute differences between neighbours along rows and columns, total variation in its anisotropic form
+/// (Mahendran and Vedaldi 2015, section 3, take the root of the sum of both squares instead); D is half the sum of squared
+/// distances from grey, 0.5.
 pub(super) fn gradient(picture: &[f32], (height, width): (usize, usize), total_variation: f64, decay: f64) -> Vec<f32> {
     let (total_variation, decay) = (total_variation as f32, decay as f32);
     let mut gradient: Vec<f32> = picture.iter().map(|value| decay * (value - 0.5)).collect();

@@ -27,7 +27,8 @@ use swaps::{Asked, STEPS, blurred, mean_colour, order};
 /// What chance gives on this photo is measured the same way, by 9 random maps from the seeds 0 to 8, each as coarse as the
 /// map: noise on the same grid, enlarged the same way; for occlusion, noise on the same squares. A map counts as better than
 /// chance where its area lies beyond those of all nine, and as no better where it lies among them. Of ten maps that know
-/// nothing, one lies beyond the other nine: "better" is a hint, not a proof.
+/// nothing, one lies beyond the other nine: "better" is a hint, not a proof. Places that the map gives the same value, as all
+/// have on which nothing speaks for the class, go in the order of a tenth random map.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Faithfulness {
     /// The class.
@@ -61,8 +62,16 @@ impl Faithfulness {
             let want = "the map must be of the network that is asked".to_owned();
             return Err(Error::Setting { setting: "the heat map", got: format!("of `{}`", map.class), want });
         }
-        let own = order(map.values()?, side)?;
-        let random = (0..maps).map(|seed| order(map_by_chance(map, side, seed)?, side)).collect::<Result<Vec<_>>>()?;
+        if map.peak <= 0.0 {
+            return Err(Error::Data(format!(
+                "nothing in the map speaks for {}, so it says nothing that could be faithful: ask for another class",
+                map.class
+            )));
+        }
+        let equals = map_by_chance(map, side, maps)?;
+        let own = order(&map.values()?, &equals, side)?;
+        let by_chance = |seed| order(&map_by_chance(map, side, seed)?, &equals, side);
+        let random = (0..maps).map(by_chance).collect::<Result<Vec<_>>>()?;
 
         let taken_for = predicted(subject, &map.seen)?;
         let photo = numbers(&subject.input(&map.seen)?)?;

@@ -61,11 +61,17 @@ impl Asked<'_> {
     }
 }
 
-/// The pixels of a square in the order of a map enlarged to it, the strongest first; equals from the top left on.
-pub(super) fn order((values, height, width): (Vec<f32>, usize, usize), side: usize) -> Result<Vec<usize>> {
-    let enlarged = plot::HeatMap { values: &values, height, width }.resized(side, side)?;
-    let mut order: Vec<usize> = (0..enlarged.len()).collect();
-    order.sort_by(|a, b| enlarged[*b].total_cmp(&enlarged[*a]));
+/// A map's values, row by row, with its rows and columns.
+pub(super) type Map = (Vec<f32>, usize, usize);
+
+/// The pixels of a square in the order of a map enlarged to it, the strongest first. Equals go as the other map says: by place
+/// they would be taken row by row, which is an order that nobody has asked about.
+pub(super) fn order(map: &Map, equals: &Map, side: usize) -> Result<Vec<usize>> {
+    let enlarged =
+        |(values, height, width): &Map| plot::HeatMap { values, height: *height, width: *width }.resized(side, side);
+    let (map, equals) = (enlarged(map)?, enlarged(equals)?);
+    let mut order: Vec<usize> = (0..map.len()).collect();
+    order.sort_by(|a, b| map[*b].total_cmp(&map[*a]).then_with(|| equals[*b].total_cmp(&equals[*a])));
     Ok(order)
 }
 

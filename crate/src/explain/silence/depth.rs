@@ -74,7 +74,9 @@ impl Pairs {
 impl SilentChannels {
     /// All pairs of layers, by [`SilentLayer::sometimes_silent`].
     ///
-    /// The words under the curve call deeper layers sparser where the deeper one has more in three of four pairs (Kendall's
+    /// Sparse may mean two things, and the words under the curve say each apart: that a filter finds nothing at all in a photo,
+    /// by these pairs, and that it answers at few places, by the pairs of [`SilentLayer::zeros`]. They call deeper layers
+    /// sparser where the deeper one has more in three of four pairs (Kendall's
     /// tau, with equal pairs for neither side, is then a half or above), and where that is more than shuffled layers give in
     /// 19 of 20 cases, which matters for few layers only. Three of four is a convention. It describes this network on these
     /// photos, and counts how often the deeper of two layers has more, not how much more.
@@ -93,31 +95,30 @@ impl SilentChannels {
         let always: usize = self.layers.iter().map(|layer| layer.always).sum();
         match self.most(SilentLayer::always_silent) {
             Some(most) if always > 0 => format!(
-                "Silent for every photo: {always} of {channels} channels, the largest share in {} ({} of {}). That says nothing \
-                 of depth.",
+                "Silent for every photo: {always} of {channels} channels, the largest share in {} ({} of {}). Whether \
+                 nothing excites these, or only what none of the photos shows, the photos cannot tell.",
                 most.layer, most.always, most.channels
             ),
             _ => format!("Silent for every photo: none of {channels} channels."),
         }
     }
 
-    /// What is silent for some photos only, and what that says of depth.
-    fn sometimes_in_words(&self) -> String {
-        let pairs = self.pairs();
+    /// A share layer by layer, and what it says of depth.
+    fn by_depth_in_words(&self, what: &str, share: impl Fn(&SilentLayer) -> f64) -> String {
+        let pairs = Pairs::of(&self.layers.iter().map(&share).collect::<Vec<f64>>());
         let percent = |part| 100.0 * pairs.share(part);
-        let most = self.most(SilentLayer::sometimes_silent);
-        let most = most.map(|layer| (100.0 * layer.sometimes_silent(), &layer.layer));
+        let most = self.most(&share).map(|layer| (100.0 * share(layer), &layer.layer));
         let most = most.map_or_else(String::new, |(share, name)| format!("at most {share:.1} % ({name})"));
         let verdict = match pairs.verdict(self.layers.len()) {
-            Verdict::Sparser => "That is three of four or more: deeper is sparser here.",
-            Verdict::Fuller => "That is three of four or more: deeper is not sparser here, but fuller.",
-            Verdict::NoRule => "Neither is three of four: that the deeper one is the sparser is no rule here.",
+            Verdict::Sparser => "That is three of four or more: by this, deeper is sparser here.",
+            Verdict::Fuller => "That is three of four or more: by this, deeper is not sparser here, but fuller.",
+            Verdict::NoRule => "Neither is three of four: by this, that deeper is sparser is no rule here.",
             Verdict::TooFewLayers => "So few layers could well give that by chance: it shows no rule.",
         };
         format!(
-            "Silent for some photos only: {}{most}. Of two layers the deeper one has more of these in {:.1} % of all pairs, \
-             fewer in {:.1} %, as many in {:.1} %. {verdict}",
-            self.thirds_in_words(),
+            "{what}: {}{most}. Of two layers the deeper one has more of these in {:.1} % of all pairs, fewer in {:.1} %, as many \
+             in {:.1} %. {verdict}",
+            self.thirds_in_words(&share),
             percent(pairs.more),
             percent(pairs.fewer),
             percent(pairs.equal)
@@ -125,13 +126,11 @@ impl SilentChannels {
     }
 
     /// The mean share in the first third of the layers, the middle one and the last; nothing for less than three layers.
-    fn thirds_in_words(&self) -> String {
+    fn thirds_in_words(&self, share: impl Fn(&SilentLayer) -> f64) -> String {
         let third = self.layers.len() / 3;
         let (first, rest) = self.layers.split_at(third);
         let (middle, last) = rest.split_at(rest.len() - third);
-        let mean = |layers: &[SilentLayer]| {
-            100.0 * layers.iter().map(SilentLayer::sometimes_silent).sum::<f64>() / layers.len() as f64
-        };
+        let mean = |layers: &[SilentLayer]| 100.0 * layers.iter().map(&share).sum::<f64>() / layers.len() as f64;
         match third {
             0 => String::new(),
             _ => format!(
@@ -160,12 +159,15 @@ impl fmt::Display for SilentChannels {
             share(first),
             share(last)
         )?;
+        let zeros = self.by_depth_in_words("Zeros, of all that comes out of a ReLU", |layer| layer.zeros);
         if self.photos < 2 {
-            return f.write_str(
+            return write!(
+                f,
                 "One photo cannot tell a channel that is silent for it from one that is silent for all: take more to see \
-                 whether deeper is sparser.",
+                 whether deeper layers have more of those.\n{zeros}"
             );
         }
-        write!(f, "{}\n{}", self.always_in_words(), self.sometimes_in_words())
+        let sometimes = self.by_depth_in_words("Silent for some photos only", SilentLayer::sometimes_silent);
+        write!(f, "{}\n{sometimes}\n{zeros}", self.always_in_words())
     }
 }

@@ -136,11 +136,34 @@ fn random_maps_are_as_coarse_as_the_map() {
 fn a_class_that_is_not_predicted_has_little_to_lose_and_gets_no_verdict() {
     let net = sees_a_corner();
     let found = net.heat_map(chessboard(), "blue").unwrap();
-    let values = Tensor::from_vec(found.values().unwrap().0, (16, 16), &Device::Cpu).unwrap();
-    let faithfulness = net.faithfulness(&HeatMap { map: values, ..found }).unwrap();
+    // Whatever it marks.
+    let values = Tensor::from_vec(map_of(&net, corner).values().unwrap().0, (SIDE, SIDE), &Device::Cpu).unwrap();
+    let faithfulness = net.faithfulness(&HeatMap { map: values, peak: 1., ..found }).unwrap();
     let text = faithfulness.to_string();
     assert!(text.ends_with("the photo is taken for red, so blue has little to lose and this tells little"), "{text}");
     assert!(!text.contains("better") && faithfulness.taken_for.as_deref() == Some("red"));
+}
+
+/// Of a map that is level but for one place nearly all is decided by chance, not by rows.
+#[test]
+fn places_of_the_same_value_go_in_no_order_of_theirs() {
+    let net = sees_a_corner();
+    // What the network sees comes first, row by row.
+    let level = net.faithfulness(&map_of(&net, |row, column| if row + column == 30 { 1. } else { 0. })).unwrap();
+    let chance = level.deletion_by_chance();
+    let near = |area: f64, by_chance: Chance| (area - by_chance.mean).abs() < by_chance.most - by_chance.least;
+    assert!(
+        near(level.deletion_area(), chance) && near(level.insertion_area(), level.insertion_by_chance()),
+        "{level}"
+    );
+}
+
+#[test]
+fn a_map_of_nothing_gets_no_score() {
+    let net = sees_a_corner();
+    let nothing = HeatMap { peak: 0., ..map_of(&net, |_, _| 0.) };
+    let error = net.faithfulness(&nothing).unwrap_err().to_string();
+    assert!(error.contains("nothing in the map speaks for red"), "{error}");
 }
 
 #[test]

@@ -7,13 +7,15 @@ pub(super) use crate::models::differences::golden_noise as signed;
 use crate::models::{Backbone, BackboneSpec, Layers, MobileNetV2, Tap};
 use candle_core::{D, DType, Device};
 
+mod chain;
+
 /// Stands in for a network, with a layer for each thing that can happen on the way up.
 struct Layered {
     spec: BackboneSpec,
     head: (Tensor, Tensor),
 }
 
-const LAYERS: [&str; 7] = ["colours", "breaks", "below", "closed", "behind", "never.below", "never"];
+const LAYERS: [&str; 8] = ["colours", "breaks", "below", "closed", "closed.again", "behind", "never.below", "never"];
 
 impl Layered {
     fn new() -> Self {
@@ -55,6 +57,8 @@ impl Backbone for Layered {
         // Closed for every picture that is not bright.
         let Some(below) = tap("below", (&x - 1.0)?)? else { return Ok(None) };
         let Some(closed) = tap("closed", below.relu()?)? else { return Ok(None) };
+        // Under another name, as MobileNetV2's ReLUs are.
+        let Some(closed) = tap("closed.again", closed)? else { return Ok(None) };
         if tap("behind", (closed * 2.0)?)?.is_none() {
             return Ok(None);
         }
@@ -173,6 +177,12 @@ fn a_closed_relu_is_opened_and_one_that_cannot_be_is_crossed() {
     let opened = net.filters("behind", &[0], quick(60)).unwrap();
     let objective = &opened.filters[0].objective;
     assert!(objective[0] == 0.0 && objective[59] > 0.4, "{objective:?}");
+    // A little of the gradient that is let through is no reason to show a picture.
+    let still = net.filters("behind", &[0], quick(3)).unwrap();
+    assert!(
+        still.pictures().next().is_none() && still.to_string().ends_with("behind #0: nothing excited it"),
+        "{still}"
+    );
     let never = net.filters("never", &[0, 1], quick(3)).unwrap();
     assert!(never.pictures().next().is_none() && never.filters.len() == 2);
     assert!(never.grid().unwrap().alt().contains("2 of 2 filters silent (crossed)"));
