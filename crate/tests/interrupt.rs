@@ -187,6 +187,12 @@ fn mistakes_that_were_reached_are_kept(folder: &std::path::Path) {
     notebook::resume();
     let all = model.explain_losses(&losses, 5).unwrap();
     assert!(!all.interrupted && all.photos.len() == 5 && !all.to_string().contains("interrupted"));
+    // Occlusion runs the network as it is, then with squares covered; asked to stop between the two, at the second photo.
+    seen.store(399, Ordering::SeqCst);
+    let occlusion = HeatMapOptions { method: Method::Occlusion { patch: 1, stride: 1 }, ..HeatMapOptions::default() };
+    let mistakes = model.explain_losses_with(&losses, 5, occlusion).unwrap();
+    notebook::resume();
+    assert!(mistakes.interrupted && mistakes.photos.len() == 1, "{mistakes}");
 }
 
 /// Called by the only test here, too.

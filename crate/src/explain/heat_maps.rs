@@ -26,6 +26,7 @@ impl HeatMaps {
             let want = format!("1 to {MOST} stand side by side");
             return Err(Error::Setting { setting: "the number of classes", got: names.len().to_string(), want });
         }
+        options.without_class("the list")?;
         let classes = names.iter().map(|name| subject.class(name)).collect::<Result<Vec<_>>>()?;
         Ok(Self { maps: HeatMap::of_classes(subject, photo, &classes, options)? })
     }

@@ -63,7 +63,7 @@ pub trait Explain {
     /// Where the network looks, by any [`Method`](super::Method), for any class, at any layer.
     ///
     /// # Errors
-    /// - [`Error::Setting`](crate::Error::Setting) for a layer without rows and columns; for CAM elsewhere than at the
+    /// - [`Error::Setting`](crate::Error::Setting) for a layer without rows and columns, as the head's are; for CAM elsewhere than at the
     ///   last convolution; for patches that do not fit the photo.
     /// - [`Error::Layer`](crate::Error::Layer), with the nearest name, for a layer that there is not.
     /// - [`Error::Weights`](crate::Error::Weights) where the network has no head.
@@ -81,7 +81,26 @@ pub trait Explain {
     /// As for [`heat_map_with`](Self::heat_map_with), and [`Error::Setting`](crate::Error::Setting) for no classes, or
     /// more than 5.
     fn heat_maps(&self, photo: impl IntoPhoto, classes: &[&str]) -> Result<HeatMaps> {
-        HeatMaps::of(&self.subject(), &photo.into_photo()?, classes, &HeatMapOptions::default())
+        self.heat_maps_with(photo, classes, HeatMapOptions::default())
+    }
+
+    /// As [`heat_maps`](Self::heat_maps), by any [`Method`](super::Method), at any layer, and with the
+    /// [`Faithfulness`] of each map under it where that is asked for. The options name no class.
+    ///
+    /// ```
+    /// use candlewick::prelude::*;
+    /// let net = MobileNetV2::random(42)?;
+    /// let photo = Pixels::new(1, 2, vec![200, 30, 30, 30, 200, 30])?;
+    /// let options = HeatMapOptions { method: Method::GradCamPlusPlus, ..HeatMapOptions::default() };
+    /// let both = net.heat_maps_with(&photo, &["tabby", "tiger cat"], options)?;
+    /// assert_eq!(both.maps[1].class, "tiger cat");
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`heat_maps`](Self::heat_maps), and [`Error::Setting`](crate::Error::Setting) for options that name a class.
+    fn heat_maps_with(&self, photo: impl IntoPhoto, classes: &[&str], options: HeatMapOptions) -> Result<HeatMaps> {
+        HeatMaps::of(&self.subject(), &photo.into_photo()?, classes, &options)
     }
 
     /// How faithful a heat map of this network is: what becomes of its answer as the places that the map marks go, or
@@ -107,7 +126,17 @@ pub trait Explain {
     /// [`Error::Interrupted`](crate::Error::Interrupted) before the first; and as for
     /// [`heat_map_with`](Self::heat_map_with).
     fn explain_losses(&self, losses: &TopLosses, n: usize) -> Result<Mistakes> {
-        Mistakes::of(&self.subject(), losses, n)
+        self.explain_losses_with(losses, n, HeatMapOptions::default())
+    }
+
+    /// As [`explain_losses`](Self::explain_losses), by any [`Method`](super::Method), at any layer, and with the
+    /// [`Faithfulness`] of each map under it where that is asked for. The options name no class: the losses do.
+    ///
+    /// # Errors
+    /// As for [`explain_losses`](Self::explain_losses), and [`Error::Setting`](crate::Error::Setting) for options that name a
+    /// class.
+    fn explain_losses_with(&self, losses: &TopLosses, n: usize, options: HeatMapOptions) -> Result<Mistakes> {
+        Mistakes::of(&self.subject(), losses, n, &options)
     }
 
     /// What these channels of a layer look for: pictures that excite them, made from noise by gradient ascent.

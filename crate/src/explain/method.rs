@@ -22,6 +22,10 @@ pub enum Method {
     GradCamPlusPlus,
     /// Occlusion (Zeiler and Fergus 2014): what the logit loses as squares of the photo are covered. It needs no gradient
     /// and looks at no layer, and runs the network once a square.
+    ///
+    /// What covers is a 0 of the preprocessed photo, in each colour: for MobileNetV2 the mean colour of ImageNet's photos (red
+    /// 124, green 116, blue 104 of 255), for InceptionV3 a middle grey. Where the photo has that colour itself, nothing is
+    /// covered, and nothing found.
     Occlusion {
         /// Side of the squares, in pixels of the network's input.
         patch: usize,
@@ -60,7 +64,9 @@ impl fmt::Display for Method {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeatMapOptions {
-    /// The class, by name or number; none is the one that the network predicts.
+    /// The class, by name or number; none is the one that the network predicts. What names its classes by itself
+    /// ([`heat_maps_with`](super::Explain::heat_maps_with), [`explain_losses_with`](super::Explain::explain_losses_with))
+    /// refuses one here.
     pub class: Option<String>,
     /// The layer, by name; none is the last convolution. Earlier layers see finer and understand less.
     pub layer: Option<String>,
@@ -81,6 +87,23 @@ pub struct Relevance {
     pub logit: f32,
     /// The class's probability, 0 to 1.
     pub probability: f32,
+}
+
+impl HeatMapOptions {
+    /// Refuses a class where `what` names them.
+    ///
+    /// # Errors
+    /// [`Error::Setting`].
+    pub(super) fn without_class(&self, what: &str) -> Result<()> {
+        match &self.class {
+            Some(class) => Err(Error::Setting {
+                setting: "the class in these options",
+                got: format!("`{class}`"),
+                want: format!("the classes are those of {what}: leave it out"),
+            }),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Relevance {

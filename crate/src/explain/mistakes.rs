@@ -32,7 +32,8 @@ pub struct Mistakes {
 }
 
 impl Mistakes {
-    pub(super) fn of(subject: &Subject<'_>, losses: &TopLosses, n: usize) -> Result<Self> {
+    pub(super) fn of(subject: &Subject<'_>, losses: &TopLosses, n: usize, options: &HeatMapOptions) -> Result<Self> {
+        options.without_class("the losses")?;
         let some: Vec<&TopLoss> = losses.photos.iter().take(n).collect();
         if some.is_empty() {
             let want = format!("there are {} losses, and at least one must be asked for", losses.photos.len());
@@ -53,7 +54,14 @@ impl Mistakes {
             if stopped {
                 break;
             }
-            photos.push(Mistake::of(subject, top)?);
+            match Mistake::of(subject, top, options) {
+                // Within a photo: in occlusion, or between random maps.
+                Err(Error::Interrupted) if !photos.is_empty() => {
+                    stopped = true;
+                    break;
+                }
+                mistake => photos.push(mistake?),
+            }
             progress.advance(1);
         }
         Ok(Self { photos, planned, interrupted: stopped })
@@ -87,12 +95,12 @@ fn row<'a>(mistake: &'a Mistake, panels: &'a [Panel<'_>], note: &'a str) -> Vec<
 }
 
 impl Mistake {
-    fn of(subject: &Subject<'_>, top: &TopLoss) -> Result<Self> {
+    fn of(subject: &Subject<'_>, top: &TopLoss, options: &HeatMapOptions) -> Result<Self> {
         let unknown = || Error::Data("these losses know their photos' names only, so nothing can be looked at".into());
         let photo = top.photo.as_ref().ok_or_else(unknown)?;
         let mut classes = vec![class(subject, &top.predicted)?, class(subject, &top.actual)?];
         classes.dedup();
-        let mut maps = HeatMap::of_classes(subject, photo, &classes, &HeatMapOptions::default())?.into_iter();
+        let mut maps = HeatMap::of_classes(subject, photo, &classes, options)?.into_iter();
         let predicted = maps.next().ok_or_else(|| Error::Data("no heat map was made".to_owned()))?;
         let actual = maps.next();
         let own = actual.as_ref().unwrap_or(&predicted);

@@ -98,10 +98,20 @@ impl<'a> Subject<'a> {
         Ok(photo.to_tensor(self.preprocess())?.to_device(self.device())?)
     }
 
-    /// [`Error::Layer`], with the nearest name, unless there is such a layer.
+    /// [`Error::Layer`], with the nearest name, unless there is such a layer; [`Error::Setting`] for a part of the head, which
+    /// is there, and has no places.
     pub(crate) fn check_layers(&self, layers: &[&str]) -> Result<()> {
         let names = self.backbone.layer_names();
         match layers.iter().find(|layer| !names.iter().any(|name| name == *layer)) {
+            Some(layer) if is_of_a_head(layer) => Err(Error::Setting {
+                setting: "the layer",
+                got: format!("`{layer}`"),
+                want: format!(
+                    "that is the head, behind the means over all places, so it has no rows and columns left; the last layer \
+                     that has is `{}`",
+                    self.backbone.spec().last_convolution
+                ),
+            }),
             Some(unknown) => Err(no_such_layer(self.backbone.spec().name, unknown, &names)),
             None => Ok(()),
         }
@@ -111,7 +121,8 @@ impl<'a> Subject<'a> {
     /// the last of them, on the host. `photos` are preprocessed, `(N, 3, H, W)`.
     ///
     /// # Errors
-    /// [`Error::Layer`], with the nearest name, for a layer that there is not; [`Error::Shape`] for what are no photos.
+    /// [`Error::Layer`], with the nearest name, for a layer that there is not; [`Error::Setting`] for a part of the head;
+    /// [`Error::Shape`] for what are no photos.
     pub fn activations(&self, photos: &Tensor, layers: &[&str]) -> Result<Vec<Tensor>> {
         self.check_layers(layers)?;
         let wanted: HashSet<&str> = layers.iter().copied().collect();
@@ -197,6 +208,12 @@ impl<'a> Subject<'a> {
         }
         Err(Error::Data(format!("there is no class `{name}`: {}", classes_instead(name, &names))))
     }
+}
+
+/// Whether a layer's name is one that heads have in files of weights and in other libraries: `classifier.1`, `fc`.
+fn is_of_a_head(layer: &str) -> bool {
+    let first = layer.split('.').next().unwrap_or_default();
+    ["classifier", "fc", "head", "logits", "predictions"].contains(&first.to_lowercase().as_str())
 }
 
 /// What to ask for instead of a class that there is not.

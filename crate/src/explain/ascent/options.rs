@@ -6,7 +6,7 @@ use crate::{Error, Result};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parametrisation {
     /// Its frequencies, low ones further than high ones, in colours that vary on their own (Olah, Mordvintsev and Schubert
-    /// 2017, "Feature Visualization"): the picture stays smooth, and deep layers are legible.
+    /// 2017, "Feature Visualization"): the picture stays smooth, and most filters of deep layers are legible.
     Frequency,
     /// Its pixels, each on its own, as the article does it: fine for early layers, grey noise for deep ones.
     Pixels,
@@ -18,14 +18,15 @@ pub enum Parametrisation {
 pub enum Objective {
     /// Its mean over rows and columns: the pattern fills the picture.
     Mean,
-    /// Its value in the middle: the pattern once, where the middle looks.
+    /// Its value in the middle: the pattern once, where the middle looks. Of a deep layer whose pictures stay pale noise by the
+    /// mean (some of MobileNetV2's `features.14`) it may show a thing all the same.
     Centre,
 }
 
 /// How to find what a filter looks for. All fields, as `FilterOptions::default()` has them:
 ///
 /// ```
-/// # use candlewick::prelude::*;
+/// use candlewick::prelude::*;
 /// let defaults = FilterOptions {
 ///     parametrisation: Parametrisation::Frequency, // or Pixels
 ///     objective: Objective::Mean,                  // or Centre
@@ -74,7 +75,7 @@ pub struct FilterOptions {
 }
 
 impl Default for FilterOptions {
-    /// Frequencies, the channel's mean, and settings at which deep layers are legible.
+    /// Frequencies, the channel's mean, and settings at which most filters of deep layers are legible.
     fn default() -> Self {
         Self {
             parametrisation: Parametrisation::Frequency,

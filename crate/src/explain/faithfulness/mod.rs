@@ -1,4 +1,4 @@
-//! How faithful a heat map is: deletion and insertion (Petsiuk et al. 2018, RISE, <https://arxiv.org/abs/1806.07421>).
+//! How faithful a heat map is: deletion and insertion, beside chance.
 
 mod chance;
 mod swaps;
@@ -17,7 +17,8 @@ use std::fmt;
 use swaps::{Asked, STEPS, blurred, mean_colour, order};
 
 /// What becomes of a class's probability as the places that a heat map marks go, or come: at 33 even steps from no
-/// pixel to all of them. It shows itself as curves when it ends a cell.
+/// pixel to all of them (Petsiuk et al. 2018, RISE, <https://arxiv.org/abs/1806.07421>). It shows itself as curves when it
+/// ends a cell.
 ///
 /// Deletion begins with the photo and puts its mean colour in the place of the pixels that the map marks strongest; a
 /// faithful map's probability falls early, its area is small. Insertion begins with the photo blurred beyond

@@ -3,6 +3,7 @@
 mod activations;
 mod faithfulness;
 mod heat_maps;
+mod with_options;
 
 use super::*;
 use crate::Error;
