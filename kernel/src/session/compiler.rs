@@ -4,7 +4,7 @@
 //! the standard library.
 
 use super::Diagnostic;
-use super::cell::{Cell, Judged, Variable, Variables, judged_alone, judged_as_it_is, without_items};
+use super::cell::{Cell, Judged, Variable, Variables, freed, judged_alone, judged_as_it_is, without_items};
 use super::diagnostics::{Message, Placed};
 use super::reins::Reins;
 use super::type_names::{is_functions_own, nameable, unnameable};
@@ -98,7 +98,7 @@ impl Compiler {
     /// All items of earlier cells, without what only a whole file may begin with.
     pub fn items_so_far(&self) -> String {
         let of_a_file = |line: &&str| !line.starts_with("#![");
-        self.items.lines().filter(of_a_file).map(|line| format!("{line}\n")).collect()
+        freed(&self.items).lines().filter(of_a_file).map(|line| format!("{line}\n")).collect()
     }
 
     /// Says what types the variables of `cell` have, or what is wrong with it.

@@ -15,7 +15,7 @@ mod tests;
 pub use given::{Judged, judged_alone, judged_as_it_is, line_within};
 pub use parts::{first_words, is_plain_function, split_commands, statements, without_items, words};
 
-pub use impls::{CONSTANT, OPENS, header_in};
+pub use impls::{CONSTANT, OPENS, freed, header_in};
 
 use parts::{bindings, names, take_attributes};
 use std::collections::{BTreeMap, BTreeSet};

@@ -138,6 +138,14 @@ fn impls_that_stand_alone_have_constants_part_by_part() {
         assert_eq!(cell.line_of(at(text)), Some(line), "{text}");
         assert_eq!(cell.line_of_item(&wrapped, at(text)), Some(line), "{text}");
     }
+    let items = wrapped.split_once("candlewick_ended });\n").unwrap().1;
+    let free = freed(items);
+    assert!(free.lines().count() == items.lines().count() && !free.contains("CANDLEWICK"), "{free}");
+    let impls_of = |source: &str| {
+        let file = syn::parse_file(source).unwrap();
+        file.items.iter().filter(|item| matches!(item, syn::Item::Impl(_))).count()
+    };
+    assert_eq!((impls_of(items), impls_of(&free)), (1, 4));
     // What stood alone before, and stands behind its type now, makes room.
     assert!(wrapped.ends_with(&format!("const {}: () = ();\n", impls[3].name)), "{wrapped}");
     let again = Cell::parse("impl<T>  Net<T> {\n\n fn a(&self) { self.b() } }").unwrap();
