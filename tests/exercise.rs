@@ -191,6 +191,16 @@ fn a_learner_sees_how_far_it_is_takes_hints_and_resets_one_todo() {
     let (_, out, _) = run(folder.path(), &["status"]);
     assert!(out.contains("1 of 12") && out.contains("■□□"), "{out}");
 
+    // The file holds the stub: what a front end shows was not saved.
+    std::fs::write(folder.path().join("flowers_exercise.progress.json"), "{\"passed\": [1, 3]}").unwrap();
+    let (_, out, _) = run(folder.path(), &["solution", "3"]);
+    assert!(out.contains("the notebook's file holds none: save it"), "{out}");
+    let (output, _, said) = run(folder.path(), &["reset", "3"]);
+    assert!(output.status.success() && said.contains("The notebook's file held no answer"), "{said}");
+    let elsewhere = tempfile::tempdir().unwrap();
+    let (_, out, _) = run(elsewhere.path(), &["status"]);
+    assert!(out.contains("There is no flowers_exercise.ipynb here"), "{out}");
+
     let (output, _, said) = run(folder.path(), &["reset", "13"]);
     assert!(output.status.code() == Some(2) && said.contains("numbered from 1 to 12"), "{said}");
     std::fs::write(folder.path().join("flowers_exercise.progress.json"), "{").unwrap();

@@ -38,7 +38,7 @@ fn a_diagnosis_says_what_why_and_what_to_try_but_not_the_answer() {
 fn counts_of_any_integer_type_are_understood_and_negative_ones_are_wrong() {
     let (_, training, validation) = flowers();
     let said = check::counts(&training, &validation, -5_i32, 70_u8, 30_i64).unwrap_err().to_string();
-    assert!(said.contains("`num_classes` is not"), "{said}");
+    assert!(said.contains("`num_classes` is no such number, and the data says"), "{said}");
 }
 
 /// However the parts of seed 42 were come by, they pass; parts of another seed do not.

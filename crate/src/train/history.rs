@@ -50,6 +50,8 @@ pub struct History {
     pub shared_photos: usize,
     /// Whether it was stopped before the last epoch.
     pub interrupted: bool,
+    /// Whether the head had learnt before, so that this training went on from there.
+    pub continued: bool,
 }
 
 impl History {

@@ -82,9 +82,9 @@ impl Learner {
         let inputs = fine_tune::inputs(&self.frozen, layer, broken, &parts)?;
         checks::no_class_lost(training, &inputs.training)?;
         let before = self.head.snapshot()?;
-        let tuned = fine_tune::tune(backbone, &self.head, layer, &inputs, options);
-        match &tuned {
-            Ok(_) => self.trained = true,
+        let mut tuned = fine_tune::tune(backbone, &self.head, layer, &inputs, options);
+        match &mut tuned {
+            Ok(tuned) => tuned.history.continued = std::mem::replace(&mut self.trained, true),
             Err(_) => self.head.restore(&before)?,
         }
         tuned
@@ -125,7 +125,8 @@ impl Learner {
         options.check(&self.head)?;
         checks::table("training", training, &self.classes)?;
         checks::table("validation", validation, &self.classes)?;
-        if !self.trained {
+        let continued = self.trained;
+        if !continued {
             self.head = self.fresh_head(options.seed)?;
         }
         let shared = validation.shared_with(training);
@@ -144,6 +145,7 @@ impl Learner {
             validation_photos: validation.len(),
             shared_photos: shared,
             interrupted: run.interrupted,
+            continued,
         };
         report("stage", json!({"name": "head", "seconds": began.elapsed().as_secs_f64()}));
         report("fit", history.facts());

@@ -251,12 +251,14 @@ fn a_second_fit_goes_on_and_a_forgotten_head_begins_again() {
     let (training, validation) = colours(60).split(0.75, 1).unwrap();
     let (mut model, _) = model(None);
     let fit = |model: &mut TransferModel<_>| {
-        model.fit(&training, &validation, FitOptions { epochs: 1, ..FitOptions::default() }).unwrap().epochs[0].clone()
+        model.fit(&training, &validation, FitOptions { epochs: 1, ..FitOptions::default() }).unwrap()
     };
     let (first, second) = (fit(&mut model), fit(&mut model));
-    assert!(second.training_loss_running < first.training_loss_running);
+    assert!(second.epochs[0].training_loss_running < first.epochs[0].training_loss_running);
     model.forget().unwrap();
-    assert_eq!(fit(&mut model).training_loss, first.training_loss);
+    let third = fit(&mut model);
+    assert_eq!(third.epochs[0].training_loss, first.epochs[0].training_loss);
+    assert_eq!([&first, &second, &third].map(|history| history.continued), [false, true, false]);
 }
 
 #[test]
@@ -485,7 +487,15 @@ fn the_words_fit_the_numbers() {
         let epochs: Vec<Epoch> = epochs.iter().map(|(a, b, c)| epoch(*a, *b, *c)).collect();
         let planned = epochs.len();
         let (training_photos, validation_photos) = (1602, 400);
-        History { epochs, planned, training_photos, validation_photos, shared_photos: 0, interrupted: false }
+        History {
+            epochs,
+            planned,
+            training_photos,
+            validation_photos,
+            shared_photos: 0,
+            interrupted: false,
+            continued: false,
+        }
     };
     let explain = |epochs: &[(f64, f64, f64)]| history(epochs).explain();
     // Means of reference/heads.json: the lead over the running mean is more than chance, the gap at the end is not.
@@ -546,6 +556,7 @@ fn curves_have_three_lines_a_panel_and_words() {
         validation_photos: 400,
         shared_photos: 0,
         interrupted: false,
+        continued: false,
     };
     let Picture::Svg { svg, alt } = history.plot().unwrap() else { panic!("curves are vectors") };
     assert!(svg.contains("Training and Validation Accuracy") && svg.contains("Training and Validation Loss"));

@@ -50,8 +50,8 @@ pub(super) fn borrowed(cell: &Cell, refusals: &[Refusal]) -> Option<Diagnostic> 
     let line = refusal.line.and_then(|line| cell.line_of(line));
     let code = refusal.code.as_deref();
     let rendered = format!(
-        "{}{}note: in Rust's words: {}\nhelp: `.clone()` what is borrowed, as in `let first = items[0].clone();`, or put the \
-         cell into `{{ … }}`\n",
+        "{}{}note: in Rust's words: {}\nhelp: `.clone()` what is borrowed, as in `let first = items[0].clone();` (a whole list: \
+         `.to_vec()`), or put the cell into `{{ … }}`\n",
         headline(code, message),
         snippet(cell, line).unwrap_or_default(),
         refusal.message

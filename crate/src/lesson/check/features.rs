@@ -58,14 +58,7 @@ pub(super) fn features(network: &dyn Backbone, batch: &Batch, features: &Tensor)
             "load it here and leave it as it is.",
         );
     }
-    if spec.weights.contains("random") {
-        return mistake(
-            "untrained-network",
-            format!("`network` has random weights ({}).", spec.weights),
-            "transfer learning keeps what a network has learnt; this one has learnt nothing.",
-            "make the network with its pretrained weights.",
-        );
-    }
+    untrained(network)?;
     if photos == 0 || is_near(network, batch, features)? {
         return Ok(());
     }
@@ -74,6 +67,20 @@ pub(super) fn features(network: &dyn Backbone, batch: &Batch, features: &Tensor)
         "`features` are not what `network` gives for `batch.photos`.",
         "the head learns from what the network sees; these numbers are of other photos, or were changed since.",
         "compute them from `batch.photos` as it is.",
+    )
+}
+
+/// A network that has learnt nothing.
+fn untrained(network: &dyn Backbone) -> Checked {
+    let weights = &network.spec().weights;
+    if !weights.contains("random") {
+        return Ok(());
+    }
+    mistake(
+        "untrained-network",
+        format!("`network` has random weights ({weights})."),
+        "transfer learning keeps what a network has learnt; this one has learnt nothing.",
+        "make the network with its pretrained weights.",
     )
 }
 
@@ -102,6 +109,7 @@ pub(super) fn unchanged(network: &dyn Unfreeze, frozen: &dyn Backbone, batch: &B
     if is_near(frozen, batch, features)? {
         return Ok(());
     }
+    untrained(network)?;
     if statistics_changed(network)? {
         return mistake(
             "batch-norm-in-training",

@@ -17,7 +17,12 @@ pub(super) fn class_names(got: &[&str], data: &Dataset) -> Checked {
     if got.iter().collect::<HashSet<_>>() == want.iter().collect() && got.len() == want.len() {
         return mistake("names-out-of-order", "`class_names` has the right names in another order.", why, cure);
     }
-    let what = format!("`class_names` has {} names, and the data has {} classes.", got.len(), want.len());
+    let what = match got.iter().find(|name| !want.contains(name)) {
+        Some(name) if got.len() == want.len() => {
+            format!("`class_names` has `{name}`, and the data's classes are {want:?}.")
+        }
+        _ => format!("`class_names` has {} names, and the data has {} classes.", got.len(), want.len()),
+    };
     mistake("other-names", what, why, cure)
 }
 

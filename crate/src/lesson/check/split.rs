@@ -214,10 +214,12 @@ pub(super) fn counts(training: &Dataset, validation: &Dataset, counted: [Option<
     }
     let names = ["num_classes", "num_training", "num_validation"];
     let wrong = names.iter().zip(counted.iter().zip(&want)).filter(|(_, (got, want))| got != want);
-    let wrong: Vec<String> = wrong.map(|(name, _)| format!("`{name}`")).collect();
+    let shown = |count: &Option<usize>| count.map_or_else(|| "no such number".to_owned(), |count| count.to_string());
+    let wrong =
+        wrong.map(|(name, (got, want))| format!("`{name}` is {}, and the data says {}", shown(got), shown(want)));
     mistake(
         "miscounted",
-        format!("{} is not what the data says.", wrong.join(" and ")),
+        format!("{}.", wrong.collect::<Vec<_>>().join("; ")),
         why,
         "count by asking: a data set knows its `classes()` and its length.",
     )

@@ -57,7 +57,18 @@ fn epochs(history: &History, called: &Called) -> Checked {
             "interrupted",
             format!("training was stopped after {done} of {} epochs.", history.planned),
             "the head has learnt less than the exercise's later numbers expect.",
-            "run the cell again and let it finish; the head goes on from where it is.",
+            format!("run the cell again and let it finish; before that, begin anew. {}", called.anew),
+        );
+    }
+    if history.continued {
+        return mistake(
+            "trained-on",
+            format!(
+                "`{}` is of another training of a head that had learnt before: it went on from there.",
+                called.history
+            ),
+            "results can be compared only after the same number of passes over the photos.",
+            format!("train it once. {}", called.anew),
         );
     }
     if done != EPOCHS {

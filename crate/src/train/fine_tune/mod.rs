@@ -93,6 +93,8 @@ pub(super) fn tune(
         validation_photos: inputs.validation.len(),
         shared_photos: shared,
         interrupted: run.interrupted,
+        // The learner knows.
+        continued: false,
     };
     report("stage", json!({"name": "fine-tuning", "seconds": began.elapsed().as_secs_f64()}));
     report("fine_tune", history.facts());

@@ -48,6 +48,9 @@ pub fn status(file: &File, around: &mut Surroundings<'_>) -> anyhow::Result<End>
     let progress = file.progress()?;
     say(around, &progress.bar());
     let path = file.path();
+    if !path.exists() {
+        say(around, &format!("There is no {} here: name the notebook, or go to its folder", path.display()));
+    }
     if path.file_stem().is_some_and(|name| name != EXERCISE) {
         // A kernel is not told which notebook it runs.
         let kept = progress::path(&file.folder());
@@ -94,6 +97,11 @@ pub fn reset(number: usize, file: &File, around: &mut Surroundings<'_>) -> anyho
     {
         around.terminal.line(&why);
     }
+    if restored.answer.is_none() {
+        around
+            .terminal
+            .line("The notebook's file held no answer: one that was not saved in the front end is only there");
+    }
     around.terminal.line(&format!(
         "TODO {number} is as it was. Where the notebook is open, load it again from disk before you go on."
     ));
@@ -110,7 +118,11 @@ pub fn solution(number: usize, file: &File, around: &mut Surroundings<'_>) -> an
     let exercise = built_in()?;
     let answers = Answers::find(&Notebook::parse(&file.text()?)?, &exercise)?;
     say(around, &format!("{}\n\nYours:\n", todo.name()));
-    for piece in answers.of(number).iter().filter(|piece| piece.is_answer) {
+    let mut own = answers.of(number).iter().filter(|piece| piece.is_answer).peekable();
+    if own.peek().is_none() {
+        say(around, "(the notebook's file holds none: save it in the front end, and ask again)");
+    }
+    for piece in own {
         say(around, &indented(&piece.code));
     }
     say(around, &format!("\nThe lesson's:\n\n{}", indented(&todo.solution)));

@@ -143,7 +143,7 @@ fn impls_that_stand_alone_have_constants_part_by_part() {
     assert!(free.lines().count() == items.lines().count() && !free.contains("CANDLEWICK"), "{free}");
     let impls_of = |source: &str| {
         let file = syn::parse_file(source).unwrap();
-        file.items.iter().filter(|item| matches!(item, syn::Item::Impl(_))).count()
+        file.items.iter().filter(|item| matches!(item, Item::Impl(_))).count()
     };
     assert_eq!((impls_of(items), impls_of(&free)), (1, 4));
     // What stood alone before, and stands behind its type now, makes room.
