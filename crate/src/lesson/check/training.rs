@@ -47,7 +47,24 @@ pub(super) fn trained(
     {
         return softmax_twice();
     }
-    measured(model, history, of_training, of_validation, called)
+    measured(model, history, of_training, of_validation, called)?;
+    once(history, called)
+}
+
+/// That the head had learnt nothing before. Last: what else is wrong with a training says more.
+fn once(history: &History, called: &Called) -> Checked {
+    if history.continued {
+        return mistake(
+            "trained-on",
+            format!(
+                "`{}` is of another training of a head that had learnt before: it went on from there.",
+                called.history
+            ),
+            "results can be compared only after the same number of passes over the photos.",
+            format!("train it once. {}", called.anew),
+        );
+    }
+    Ok(())
 }
 
 fn epochs(history: &History, called: &Called) -> Checked {
@@ -58,17 +75,6 @@ fn epochs(history: &History, called: &Called) -> Checked {
             format!("training was stopped after {done} of {} epochs.", history.planned),
             "the head has learnt less than the exercise's later numbers expect.",
             format!("run the cell again and let it finish; before that, begin anew. {}", called.anew),
-        );
-    }
-    if history.continued {
-        return mistake(
-            "trained-on",
-            format!(
-                "`{}` is of another training of a head that had learnt before: it went on from there.",
-                called.history
-            ),
-            "results can be compared only after the same number of passes over the photos.",
-            format!("train it once. {}", called.anew),
         );
     }
     if done != EPOCHS {
