@@ -117,7 +117,7 @@ impl Compiler {
                 None => {}
             }
         }
-        let own: BTreeSet<String> = cell.definitions().into_iter().map(|(name, _)| name).collect();
+        let own: BTreeSet<String> = cell.definitions.iter().map(|(name, _)| name.clone()).collect();
         let mut variables = Variables::new();
         for (name, mutable) in &cell.bound {
             let Some(found) = types.remove(name) else {
@@ -230,7 +230,7 @@ impl Compiler {
     /// Where the compiler cannot be run.
     pub fn check_earlier(&self, cell: &Cell, names: &BTreeSet<String>) -> Result<Vec<(Diagnostic, String)>> {
         let gone: BTreeSet<String> =
-            names.iter().cloned().chain(cell.impls().into_iter().map(|one| one.name)).collect();
+            names.iter().cloned().chain(cell.impls.iter().map(|one| one.name.clone())).collect();
         let before = format!("{}{}\n", cell.attributes, without_items(&self.items, &gone));
         let (messages, _) = self.messages(Depth::Checked, &before, &format!("\n{}", cell.items_alone()), &cell.text)?;
         let earlier = messages.iter().filter(|message| message.is_error()).filter_map(|message| {
@@ -244,8 +244,8 @@ impl Compiler {
     /// What stands before a cell, without the earlier `impl`s that its own take the place of.
     fn before_cell(&self, cell: &Cell) -> String {
         // Where one stands behind a definition, that is judged inside the cell's function, apart from the one before.
-        let alone = cell.impls().into_iter().filter(|one| one.behind.is_none());
-        let replaced: BTreeSet<String> = alone.map(|one| one.name).collect();
+        let alone = cell.impls.iter().filter(|one| one.behind.is_none());
+        let replaced: BTreeSet<String> = alone.map(|one| one.name.clone()).collect();
         match replaced.iter().any(|name| self.items.contains(name.as_str())) {
             true => format!("{}{}\n", cell.attributes, without_items(&self.items, &replaced)),
             false => self.before(&cell.attributes),

@@ -118,8 +118,8 @@ impl EvcxrSession {
             let told = format!("`{ignored}` changes nothing here: it would judge the code around the cell as well.\n");
             host.send(Output::Stdout(told));
         }
-        let definitions = cell.definitions();
-        let (redefined, outdated) = (self.redefined(&definitions), self.outdated(&definitions));
+        let redefined = self.redefined(&cell.definitions);
+        let outdated = self.outdated(&cell.definitions, &redefined);
         if cell.may_have_no_value && self.compiler.has_no_value(&cell, &self.kept)? {
             cell.show_nothing();
         }
@@ -141,7 +141,7 @@ impl EvcxrSession {
         let outcome = self.run_cell(&cell, judgement, host);
         let dropped = std::mem::take(&mut self.dropped);
         if self.taken_over {
-            self.define(&cell, definitions, &outdated, host);
+            self.define(&cell, &outdated, host);
         } else {
             self.kept.extend(dropped);
         }

@@ -33,7 +33,7 @@ use std::sync::Arc;
 
 /// The names that a cell's items define or import, each with the item's text; none for what is not Rust.
 pub fn defines(code: &str) -> Option<Vec<(String, String)>> {
-    cell::Cell::parse(code).ok().map(|cell| cell.definitions())
+    cell::Cell::parse(code).ok().map(|cell| cell.definitions)
 }
 
 /// How a cell ended.

@@ -18,11 +18,10 @@ impl EvcxrSession {
     ///
     /// Every cell compiles all items anew, and the compiler takes a type of the same name for the same type, whatever its
     /// fields are now. So where a cell defines a name anew, and differently, nothing stays whose type may have to do with it.
-    pub(super) fn outdated(&self, definitions: &[(String, String)]) -> Vec<String> {
+    pub(super) fn outdated(&self, definitions: &[(String, String)], redefined: &BTreeSet<String>) -> Vec<String> {
         let is_function = |name: &String, text: &str| {
             self.items.get(name).is_some_and(|before| is_plain_function(before)) && is_plain_function(text)
         };
-        let redefined = self.redefined(definitions);
         let may_be_in_types = |(name, text): &&(String, String)| redefined.contains(name) && !is_function(name, text);
         let changed: BTreeSet<&str> =
             definitions.iter().filter(may_be_in_types).map(|(name, _)| name.as_str()).collect();
@@ -53,35 +52,28 @@ impl EvcxrSession {
     }
 
     /// Takes note of what a cell defines that evcxr has taken over, and says what went with what it takes the place of.
-    pub(super) fn define(
-        &mut self,
-        cell: &Cell,
-        definitions: Vec<(String, String)>,
-        outdated: &[String],
-        host: &mut dyn Host,
-    ) {
+    pub(super) fn define(&mut self, cell: &Cell, outdated: &[String], host: &mut dyn Host) {
         let mut say = |text: String| host.send(Output::Stdout(text));
         if !outdated.is_empty() {
             let names = outdated.join("`, `");
             say(format!("`{names}` went: what its type is made of has been defined anew.\n"));
         }
-        let impls = cell.impls();
-        for (name, _) in &definitions {
+        for (name, _) in &cell.definitions {
             let now: BTreeSet<&String> =
-                impls.iter().filter(|one| one.behind.as_ref() == Some(name)).map(|one| &one.header).collect();
+                cell.impls.iter().filter(|one| one.behind.as_ref() == Some(name)).map(|one| &one.header).collect();
             for header in self.behind.remove(name).unwrap_or_default().iter().filter(|header| !now.contains(header)) {
                 say(format!(
                     "`{header}` went with the `{name}` before, behind which it stood: define it again for this one.\n"
                 ));
             }
         }
-        for one in impls {
-            match one.behind {
-                Some(name) => drop(self.behind.entry(name).or_default().insert(one.header)),
-                None => drop(self.impls.insert(one.name)),
+        for one in &cell.impls {
+            match &one.behind {
+                Some(name) => drop(self.behind.entry(name.clone()).or_default().insert(one.header.clone())),
+                None => drop(self.impls.insert(one.name.clone())),
             }
         }
-        self.items.extend(definitions);
+        self.items.extend(cell.definitions.iter().cloned());
     }
 
     /// Drops the variables that would keep every cell with their names in it from being compiled; whether there are any.

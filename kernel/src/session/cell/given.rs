@@ -62,7 +62,7 @@ impl Cell {
             code += piece.after;
             code.push('\n');
         }
-        for gone in self.impls().iter().filter(|one| one.behind.is_some() && impls.contains(&one.name)) {
+        for gone in self.impls.iter().filter(|one| one.behind.is_some() && impls.contains(&one.name)) {
             code += &format!("const {}: () = ();\n", gone.name);
         }
         code
@@ -70,12 +70,11 @@ impl Cell {
 
     /// Its items as evcxr is given them.
     fn pieces(&self) -> Vec<Piece> {
-        let impls = self.impls();
         let mut pieces = Vec::new();
         for range in &self.items {
             let inside =
                 |one: &&Impl| one.behind.is_none() && range.start <= one.range.start && one.range.end <= range.end;
-            let own: Vec<&Impl> = impls.iter().filter(inside).collect();
+            let own: Vec<&Impl> = self.impls.iter().filter(inside).collect();
             if own.is_empty() {
                 pieces.push(Piece { before: String::new(), range: range.clone(), after: "" });
             }

@@ -4,8 +4,7 @@
 //! that; alone in a cell it would stay for good, beside the one that comes later. So that one is given a constant to live in,
 //! named after what it is about: `const CANDLEWICK_IMPL_…: () = { impl Net { fn f(&self) {} } };`, where privacy is as before.
 
-use super::Cell;
-use super::parts::{blank, names};
+use super::parts::blank;
 use sha2::{Digest, Sha256};
 use std::ops::Range;
 use syn::spanned::Spanned;
@@ -31,52 +30,34 @@ pub struct Impl {
     pub behind: Option<String>,
 }
 
-impl Cell {
-    /// All of them. An `impl` of a trait is one; any other is taken function by function, so that another cell may add some.
-    pub fn impls(&self) -> Vec<Impl> {
-        let mut found = Vec::new();
-        let mut behind: Option<String> = None;
-        for range in &self.items {
-            let text = &self.text[range.clone()];
-            match syn::parse_str::<syn::Item>(text) {
-                Ok(syn::Item::Impl(item)) => found.extend(self.parts_of(&item, range, behind.as_deref())),
-                // As evcxr has it.
-                Ok(syn::Item::Use(_) | syn::Item::Macro(_) | syn::Item::ExternCrate(_)) => {}
-                _ => behind = names(text).pop().or(behind),
-            }
+/// The parts of an `impl` that stands there in a cell's text. One of a trait is one; any other is taken function by function,
+/// so that another cell may add some.
+pub(super) fn parts_of(item: &ItemImpl, text: &str, range: &Range<usize>, behind: Option<&str>) -> Vec<Impl> {
+    let first = item.unsafety.map_or(item.impl_token.span, |unsafety| unsafety.span).byte_range().start;
+    let begin = item.brace_token.span.open().byte_range().start;
+    let header = text[first..begin].split_whitespace().collect::<Vec<_>>().join(" ");
+    // On one line, a comment would hide the rest.
+    let is_plain = item.trait_.is_none() && !header.contains("//") && !header.contains("/*");
+    let one = |part: &str, range: Range<usize>, is_part| Impl {
+        name: name_of(&header, part),
+        header: header.clone(),
+        range,
+        is_part,
+        behind: behind.map(str::to_owned),
+    };
+    let named = |part: &ImplItem| match part {
+        ImplItem::Fn(function) => Some(function.sig.ident.to_string()),
+        ImplItem::Const(constant) => Some(constant.ident.to_string()),
+        ImplItem::Type(alias) => Some(alias.ident.to_string()),
+        _ => None,
+    };
+    let parts: Option<Vec<(String, Range<usize>)>> =
+        item.items.iter().map(|part| Some((named(part)?, part.span().byte_range()))).collect();
+    match parts {
+        Some(parts) if is_plain && !parts.is_empty() => {
+            parts.into_iter().map(|(name, part)| one(&name, part, true)).collect()
         }
-        found
-    }
-
-    fn parts_of(&self, item: &ItemImpl, range: &Range<usize>, behind: Option<&str>) -> Vec<Impl> {
-        let text = &self.text[range.clone()];
-        let first = item.unsafety.map_or(item.impl_token.span, |unsafety| unsafety.span).byte_range().start;
-        let begin = item.brace_token.span.open().byte_range().start;
-        let header = text[first..begin].split_whitespace().collect::<Vec<_>>().join(" ");
-        // On one line, a comment would hide the rest.
-        let is_plain = item.trait_.is_none() && !header.contains("//") && !header.contains("/*");
-        let one = |part: &str, range: Range<usize>, is_part| Impl {
-            name: name_of(&header, part),
-            header: header.clone(),
-            range,
-            is_part,
-            behind: behind.map(str::to_owned),
-        };
-        let named = |part: &ImplItem| match part {
-            ImplItem::Fn(function) => Some(function.sig.ident.to_string()),
-            ImplItem::Const(constant) => Some(constant.ident.to_string()),
-            ImplItem::Type(alias) => Some(alias.ident.to_string()),
-            _ => None,
-        };
-        let parts: Option<Vec<(String, Range<usize>)>> =
-            item.items.iter().map(|part| Some((named(part)?, part.span().byte_range()))).collect();
-        match parts {
-            Some(parts) if is_plain && !parts.is_empty() => {
-                let at = range.start;
-                parts.into_iter().map(|(name, part)| one(&name, at + part.start..at + part.end, true)).collect()
-            }
-            _ => vec![one("", range.clone(), false)],
-        }
+        _ => vec![one("", range.clone(), false)],
     }
 }
 

@@ -17,6 +17,7 @@ pub use parts::{first_words, is_plain_function, split_commands, statements, with
 
 pub use impls::{CONSTANT, OPENS, freed, header_in};
 
+use impls::{Impl, parts_of};
 use parts::{bindings, names, take_attributes};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -62,6 +63,10 @@ pub struct Cell {
     pub ignored: Vec<String>,
     /// Where the items stand in `text`.
     items: Vec<Range<usize>>,
+    /// What they define or import, by name, with their text.
+    pub definitions: Vec<(String, String)>,
+    /// The `impl`s among them.
+    pub impls: Vec<Impl>,
     /// Where the last expression stands, if the cell ends in one: its value is shown.
     shown: Option<Range<usize>>,
     /// Whether that is a macro in braces, which needs no `;` and may as well be a statement or an item.
@@ -90,20 +95,20 @@ impl Cell {
             attributes,
             ignored,
             items: Vec::new(),
+            definitions: Vec::new(),
+            impls: Vec::new(),
             shown: None,
             may_have_no_value: false,
             bound: BTreeMap::new(),
             extern_crates: Vec::new(),
         };
+        let mut behind = None;
         let last = statements.len().saturating_sub(1);
         for (index, statement) in statements.iter().enumerate() {
             let range = statement.span().byte_range();
             match statement {
                 Stmt::Item(item) => {
-                    cell.items.push(range);
-                    if let Item::ExternCrate(named) = item {
-                        cell.extern_crates.push(named.ident.to_string());
-                    }
+                    cell.add(item, range, &mut behind);
                 }
                 Stmt::Local(local) => bindings(&local.pat, &mut cell.bound),
                 Stmt::Expr(_, None) if index == last => cell.shown = Some(range),
@@ -115,6 +120,20 @@ impl Cell {
             }
         }
         Ok(cell)
+    }
+
+    /// Takes note of an item; `behind` is the definition that an `impl` would stand behind, as evcxr has it.
+    fn add(&mut self, item: &Item, range: Range<usize>, behind: &mut Option<String>) {
+        let names = names(item);
+        match item {
+            Item::Impl(item) => self.impls.extend(parts_of(item, &self.text, &range, behind.as_deref())),
+            Item::ExternCrate(named) => self.extern_crates.push(named.ident.to_string()),
+            Item::Use(_) | Item::Macro(_) => {}
+            _ => *behind = names.last().cloned().or(behind.take()),
+        }
+        let text = &self.text[range.clone()];
+        self.definitions.extend(names.into_iter().map(|name| (name, text.to_owned())));
+        self.items.push(range);
     }
 
     /// Takes it for a cell that shows nothing.
@@ -140,11 +159,5 @@ impl Cell {
     /// The variables among `kept` that it may use: words in strings count too, since `{name}` in a format string does.
     pub fn used<'a>(&self, kept: &'a Variables) -> Vec<(&'a String, &'a Variable)> {
         kept.iter().filter(|(name, _)| self.words.contains(name.trim_start_matches("r#"))).collect()
-    }
-
-    /// What its items define or import, by name, with their text.
-    pub fn definitions(&self) -> Vec<(String, String)> {
-        let texts = self.items.iter().map(|range| &self.text[range.clone()]);
-        texts.flat_map(|text| names(text).into_iter().map(|name| (name, text.to_owned()))).collect()
     }
 }

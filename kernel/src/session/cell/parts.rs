@@ -94,7 +94,7 @@ pub fn without_items(source: &str, gone: &BTreeSet<String>) -> String {
         let range = item.span().byte_range();
         // An `impl` goes with the definition that it stands behind, as it does in evcxr.
         if !matches!(item, syn::Item::Impl(_)) {
-            goes = names(&source[range.clone()]).iter().any(|name| gone.contains(name));
+            goes = names(item).iter().any(|name| gone.contains(name));
         }
         if goes {
             blank(&mut source, range);
@@ -129,22 +129,22 @@ pub fn first_words(type_name: &str) -> Vec<String> {
 }
 
 /// The names that an item brings into scope; an `impl` has none.
-pub(super) fn names(item: &str) -> Vec<String> {
+pub(super) fn names(item: &syn::Item) -> Vec<String> {
     use syn::Item;
     let one = |name: &syn::Ident| vec![name.to_string()];
-    match syn::parse_str::<Item>(item) {
-        Ok(Item::Const(item)) => one(&item.ident),
-        Ok(Item::Enum(item)) => one(&item.ident),
-        Ok(Item::ExternCrate(item)) => one(item.rename.as_ref().map_or(&item.ident, |(_, rename)| rename)),
-        Ok(Item::Fn(item)) => one(&item.sig.ident),
-        Ok(Item::Macro(item)) => item.ident.iter().map(ToString::to_string).collect(),
-        Ok(Item::Mod(item)) => one(&item.ident),
-        Ok(Item::Static(item)) => one(&item.ident),
-        Ok(Item::Struct(item)) => one(&item.ident),
-        Ok(Item::Trait(item)) => one(&item.ident),
-        Ok(Item::Type(item)) => one(&item.ident),
-        Ok(Item::Union(item)) => one(&item.ident),
-        Ok(Item::Use(item)) => imported(&item.tree),
+    match item {
+        Item::Const(item) => one(&item.ident),
+        Item::Enum(item) => one(&item.ident),
+        Item::ExternCrate(item) => one(item.rename.as_ref().map_or(&item.ident, |(_, rename)| rename)),
+        Item::Fn(item) => one(&item.sig.ident),
+        Item::Macro(item) => item.ident.iter().map(ToString::to_string).collect(),
+        Item::Mod(item) => one(&item.ident),
+        Item::Static(item) => one(&item.ident),
+        Item::Struct(item) => one(&item.ident),
+        Item::Trait(item) => one(&item.ident),
+        Item::Type(item) => one(&item.ident),
+        Item::Union(item) => one(&item.ident),
+        Item::Use(item) => imported(&item.tree),
         _ => Vec::new(),
     }
 }

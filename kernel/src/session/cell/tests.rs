@@ -104,7 +104,7 @@ fn what_items_define_is_known_by_name() {
     let cell =
         Cell::parse("use a::{b, c as d, e::*};\nstruct P { x: i32 }\nimpl P {}\nextern crate f as g;\nlet x = 1;")
             .unwrap();
-    let names: Vec<_> = cell.definitions().into_iter().map(|(name, _)| name).collect();
+    let names: Vec<_> = cell.definitions.into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["b", "d", "P", "g"]);
 }
 
@@ -119,7 +119,7 @@ fn what_is_not_rust_is_left_to_the_compiler() {
 fn impls_that_stand_alone_have_constants_part_by_part() {
     let code = "impl<T> Net<T> {\n    /// Words.\n    fn a(&self) {}\n    const B: u8 = 1;\n}\nimpl Drop for Net<u8> {\n    fn drop(&mut self) {}\n}\nstruct Net<T>(T);\nimpl Net<i8> { fn c() {} }";
     let cell = Cell::parse(code).unwrap();
-    let impls = cell.impls();
+    let impls = &cell.impls;
     let about: Vec<_> = impls.iter().map(|one| (one.header.as_str(), one.is_part, one.behind.as_deref())).collect();
     assert_eq!(
         about,
@@ -149,7 +149,7 @@ fn impls_that_stand_alone_have_constants_part_by_part() {
     // What stood alone before, and stands behind its type now, makes room.
     assert!(wrapped.ends_with(&format!("const {}: () = ();\n", impls[3].name)), "{wrapped}");
     let again = Cell::parse("impl<T>  Net<T> {\n\n fn a(&self) { self.b() } }").unwrap();
-    assert_eq!(again.impls()[0].name, impls[0].name);
+    assert_eq!(again.impls[0].name, impls[0].name);
     assert_ne!(impls[0].name, impls[1].name);
 }
 
